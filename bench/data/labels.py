@@ -1,0 +1,161 @@
+"""Object boxes of one image, read from Pascal VOC XML or YOLO text.
+
+VOC (Everingham et al., IJCV 2010) counts pixels from 1 and includes the last one, so `xmin - 1` and
+`xmax` are the edges; YOLO text holds `class centre-x centre-y width height` relative to the image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.parsers import expat
+
+from bench.errors import UserError, did_you_mean
+
+TOLERANCE = 1.0
+"""Pixels by which rounding may carry a box beyond its image; more is an error."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One object: class name and continuous edges in pixels, 0 at the image's left and top edge."""
+
+    cls: str
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """One object as its file states it, before any check."""
+
+    line: int
+    cls: str
+    edges: tuple[float, float, float, float]
+
+
+def read_boxes(path: Path, *, size: tuple[int, int], classes: Sequence[str]) -> list[Box]:
+    """The boxes in `path`, in file order; size: (width, height) of the image in pixels.
+
+    classes: the known names; a YOLO index counts into them. An empty YOLO file means "no object".
+    """
+    readers = {".xml": _read_voc, ".txt": _read_yolo}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UserError(f"{path}: labels must be VOC .xml or YOLO .txt files.")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the label file ({error.strerror}).") from error
+    return [_checked(path, raw, size, classes) for raw in reader(path, content, size, classes)]
+
+
+def _checked(path: Path, raw: _Raw, size: tuple[int, int], classes: Sequence[str]) -> Box:
+    """The box clipped to its image, or a `UserError` that names file and line."""
+    where = f"{path}:{raw.line}"
+    if raw.cls not in classes:
+        hint = did_you_mean(raw.cls, classes)
+        raise UserError(f"{where}: unknown class '{raw.cls}'{hint}; known: {', '.join(classes)}.")
+    if not all(math.isfinite(edge) for edge in raw.edges):
+        raise UserError(f"{where}: the box has a coordinate that is not a finite number.")
+    width, height = size
+    xmin, ymin, xmax, ymax = raw.edges
+    if xmin >= xmax or ymin >= ymax:
+        raise UserError(
+            f"{where}: the box has no area (edges {xmin:g} {ymin:g} {xmax:g} {ymax:g})."
+        )
+    beyond = max(-xmin, -ymin, xmax - width, ymax - height)
+    xmin, ymin, xmax, ymax = max(xmin, 0.0), max(ymin, 0.0), min(xmax, width), min(ymax, height)
+    if beyond > TOLERANCE or xmin >= xmax or ymin >= ymax:
+        raise UserError(
+            f"{where}: the box leaves its {width}x{height} image by {beyond:.1f} pixels; "
+            "do the labels belong to this image?"
+        )
+    return Box(raw.cls, float(xmin), float(ymin), float(xmax), float(ymax))
+
+
+def _read_yolo(
+    path: Path, content: bytes, size: tuple[int, int], classes: Sequence[str]
+) -> list[_Raw]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: the label file is not UTF-8 text.") from error
+    width, height = size
+    boxes = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        try:
+            index = int(fields[0])
+            cx, cy, w, h = (float(field) for field in fields[1:])
+        except ValueError as error:
+            raise UserError(
+                f"{path}:{number}: expected 'class cx cy w h' (an index and four numbers), "
+                f"found '{line.strip()[:60]}'."
+            ) from error
+        if not 0 <= index < len(classes):
+            raise UserError(
+                f"{path}:{number}: class index {index}, but there are {len(classes)} classes "
+                f"(0 {classes[0]} to {len(classes) - 1} {classes[-1]})."
+            )
+        edges = (
+            (cx - w / 2) * width,
+            (cy - h / 2) * height,
+            (cx + w / 2) * width,
+            (cy + h / 2) * height,
+        )
+        boxes.append(_Raw(number, classes[index], edges))
+    return boxes
+
+
+def _read_voc(
+    path: Path, content: bytes, size: tuple[int, int], classes: Sequence[str]
+) -> list[_Raw]:
+    # expat and not ElementTree, because only expat tells the line of an element.
+    parser = expat.ParserCreate()
+    stack: list[str] = []
+    found: list[tuple[int, dict[str, str]]] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        stack.append(tag)
+        if stack[1:] == ["object"]:
+            found.append((parser.CurrentLineNumber, {}))
+
+    def text(data: str) -> None:
+        # Exactly these depths: a VOC person may hold parts (head, hand) with names and boxes.
+        inside = stack[1:]
+        if inside[:1] == ["object"] and (
+            inside[1:] == ["name"] or (len(inside) == 3 and inside[1] == "bndbox")
+        ):
+            fields = found[-1][1]
+            fields[inside[-1]] = fields.get(inside[-1], "") + data
+
+    def end(tag: str) -> None:
+        stack.pop()
+
+    parser.StartElementHandler = start
+    parser.CharacterDataHandler = text
+    parser.EndElementHandler = end
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError as error:
+        reason = expat.ErrorString(error.code)
+        raise UserError(f"{path}:{error.lineno}: not well-formed XML ({reason}).") from error
+    return [_voc_object(path, line, fields) for line, fields in found]
+
+
+def _voc_object(path: Path, line: int, fields: dict[str, str]) -> _Raw:
+    try:
+        name = fields["name"].strip()
+        xmin, ymin, xmax, ymax = (float(fields[key]) for key in ("xmin", "ymin", "xmax", "ymax"))
+    except KeyError as error:
+        raise UserError(f"{path}:{line}: the object has no <{error.args[0]}>.") from error
+    except ValueError as error:
+        raise UserError(f"{path}:{line}: the object's box is not four numbers.") from error
+    return _Raw(line, name, (xmin - 1, ymin - 1, xmax, ymax))

@@ -1,0 +1,109 @@
+"""M3FD: the 300 fusion pairs and the detection set with six classes in VOC XML.
+
+Liu et al., TarDAL, CVPR 2022. The official archives unpack to `M3FD_Fusion` and `M3FD_Detection`;
+the 300 fusion stems are detection stems, so `m3fd-fusion` is no independent set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.data.adapter import (
+    Adapter,
+    files_by_stem,
+    first_folder,
+    matched_stems,
+    missing,
+    read_split,
+)
+from bench.data.pairs import Pair, PairSet
+from bench.errors import UserError
+
+CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
+
+
+def _images(folder: Path) -> tuple[dict[str, Path], dict[str, Path]] | None:
+    visible = first_folder(folder, ("Vis", "vi", "vis", "VIS"))
+    infrared = first_folder(folder, ("Ir", "ir", "IR"))
+    if visible is None or infrared is None:
+        return None
+    return files_by_stem(visible), files_by_stem(infrared)
+
+
+def _notes(options: Mapping[str, Any]) -> tuple[str, ...]:
+    note = str(options.get("note", ""))
+    return (note,) if note else ()
+
+
+def load_fusion(root: Path, options: Mapping[str, Any]) -> PairSet:
+    """The pairs of `M3FD_Fusion`; every pair is scored."""
+    images = _images(root / "M3FD_Fusion")
+    if images is None:
+        raise missing(FUSION, root)
+    stems = matched_stems(*images)
+    return PairSet(
+        name="m3fd-fusion",
+        pairs=tuple(Pair(stem, images[0][stem], images[1][stem]) for stem in stems),
+        scored=tuple(stems),
+        no_split="boxes belong to m3fd-detection",
+        footnotes=(f"M3FD_Fusion: {len(stems)} pairs.", *_notes(options)),
+    )
+
+
+def load_detection(root: Path, options: Mapping[str, Any]) -> PairSet:
+    """The pairs of `M3FD_Detection` with their XML. Option split: a name, a file, or "auto"
+    (`m3fd-public` for 4200 pairs, `public-300` for the 300 pairs of the fusion set).
+    """
+    folder = root / "M3FD_Detection"
+    images = _images(folder) or _images(root / "m3fd")
+    annotations = first_folder(folder, ("Annotation", "Annotations", "labels"))
+    if images is None or annotations is None:
+        raise missing(DETECTION, root)
+    stems = matched_stems(*images)
+    boxes = files_by_stem(annotations, (".xml", ".txt"))
+    lonely = [stem for stem in stems if stem not in boxes]
+    if lonely:
+        raise UserError(f"{images[0][lonely[0]]} has no annotation in {annotations}: add its XML.")
+    name = str(options.get("split", "auto"))
+    if name == "auto":
+        own = first_folder(root, ("splits",))
+        if own is not None and (own / "train.txt").is_file():
+            name = str(own)
+        else:
+            name = "m3fd-public" if len(stems) == 4200 else "public-300"
+    return PairSet(
+        name="m3fd-detection",
+        pairs=tuple(Pair(s, images[0][s], images[1][s], boxes[s]) for s in stems),
+        scored=(),
+        split=read_split(name, stems, root),
+        classes=CLASSES,
+        footnotes=(f"M3FD_Detection: {len(stems)} pairs.", *_notes(options)),
+    )
+
+
+_SOURCE = "github.com/JinyuanLiu-CV/TarDAL (M3FD)"
+_TERMS = "research use; cite TarDAL (CVPR 2022)"
+
+FUSION = Adapter(
+    name="m3fd-fusion",
+    title="M3FD_Fusion",
+    folder="M3FD",
+    layout="M3FD_Fusion/{Vis,Ir}/NNNNN.png",
+    source=_SOURCE,
+    terms=_TERMS,
+    load=load_fusion,
+    options={"note": ""},
+)
+DETECTION = Adapter(
+    name="m3fd-detection",
+    title="M3FD_Detection",
+    folder="M3FD",
+    layout="M3FD_Detection/{Vis,Ir}/NNNNN.png\nM3FD_Detection/Annotation/NNNNN.xml",
+    source=_SOURCE,
+    terms=_TERMS,
+    load=load_detection,
+    options={"note": "", "split": "auto"},
+    stages=("fuse", "detect", "profile"),
+)

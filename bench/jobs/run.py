@@ -1,0 +1,58 @@
+"""One run from configuration to finished folders; what `bench run` calls and a notebook can call."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from bench.config import RunConfig
+from bench.jobs.execute import Display, Outcome, execute
+from bench.jobs.plan import Plan, make_plan
+from bench.jobs.provenance import provenance
+from bench.jobs.store import Store, write_json
+
+
+def _manifest(config: RunConfig, plan: Plan) -> dict[str, object]:
+    record = dataclasses.asdict(config)
+    record.pop("base")
+    return {
+        "config": json.loads(json.dumps(record, default=str)),
+        "methods": list(plan.methods),
+        "datasets": list(plan.datasets),
+        "stages": list(config.stages),
+        "data": dict(plan.datasets),
+        "jobs": {str(job.key): job.identity for job in plan.jobs},
+        "provenance": provenance(),
+    }
+
+
+def prepare(config: RunConfig) -> tuple[Plan, Store]:
+    """The plan and the store of a run. Raises UserError before any work is done."""
+    store = Store(config.run_folder)
+    return make_plan(config, store), store
+
+
+def run(config: RunConfig, display: Display) -> Outcome:
+    """Plan, execute, and leave run.json beside the jobs' folders."""
+    plan, store = prepare(config)
+    write_json(store.run / "run.json", _manifest(config, plan))
+    return execute(plan, store, display)
+
+
+def dry_run(config: RunConfig) -> list[str]:
+    """The plan as one line a job: what it would do and why."""
+    plan, store = prepare(config)
+    lines = []
+    for job in plan.jobs:
+        if job.unready is not None:
+            verdict = f"{job.unready[0]}: {job.unready[1]}"
+        elif store.is_done(job.key, job.identity):
+            verdict = "cached"
+        elif store.final(job.key).exists():
+            verdict = "run again: its code, weights, options or data changed"
+        elif store.partial(job.key).exists():
+            verdict = "continue or retry"
+        else:
+            verdict = "run"
+        lines.append(f"{job.key}: {verdict}")
+    return lines

@@ -1,0 +1,126 @@
+"""Where results live: one folder a job, `<run>/<data set>/<method>/<stage>`, whole or absent.
+
+A job works in `<stage>.partial`, which survives a kill and is continued by a job of the same
+identity; it becomes `<stage>` by one rename. A finished folder of another identity is put aside
+under `.stale` first: it is never mixed in, and comes back when its identity is asked for again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+
+RECORD = "job.json"
+
+
+@dataclass(frozen=True)
+class Key:
+    """The place of a job in a run; `folder` is the stage with its part, for example fuse-rest."""
+
+    dataset: str
+    method: str
+    folder: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.method}/{self.folder}"
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write JSON so that `path` is either the old or the new text."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        json.dump(record, stream, indent=1, sort_keys=True, default=str)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The job's record in `folder`, or {} where there is none that can be read."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+class Store:
+    """The folders of one run. Raises UserError when the run's folder can't be written."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            probe = run / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"The results folder {run} can't be written ({error.strerror}): choose another with "
+                "--results."
+            ) from None
+
+    def final(self, key: Key) -> Path:
+        """The folder of the finished job."""
+        return self.run / key.dataset / key.method / key.folder
+
+    def partial(self, key: Key) -> Path:
+        """The folder in which the job works."""
+        return self.run / key.dataset / key.method / f"{key.folder}.partial"
+
+    def _stale(self, key: Key, identity: str) -> Path:
+        return self.run / ".stale" / key.dataset / key.method / f"{key.folder}-{identity[:16]}"
+
+    def is_done(self, key: Key, identity: str) -> bool:
+        """Whether the finished folder has this identity; brings a put-aside one back."""
+        record = read_record(self.final(key))
+        if record.get("status") == "done" and record.get("identity") == identity:
+            return True
+        aside = self._stale(key, identity)
+        if read_record(aside).get("identity") != identity:
+            return False
+        self._put_aside(key)
+        self.final(key).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(aside, self.final(key))
+        return True
+
+    def _put_aside(self, key: Key) -> None:
+        final = self.final(key)
+        if not final.exists():
+            return
+        target = self._stale(key, str(read_record(final).get("identity", "unknown")))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(final, target)
+
+    def begin(self, key: Key, record: Mapping[str, Any]) -> Path:
+        """The working folder for a job: continued when its identity is the same, else empty."""
+        self._put_aside(key)
+        partial = self.partial(key)
+        if partial.exists() and read_record(partial).get("identity") != record["identity"]:
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True, exist_ok=True)
+        write_json(partial / RECORD, {**record, "status": "running", "reason": ""})
+        return partial
+
+    def finish(self, key: Key, record: Mapping[str, Any]) -> None:
+        """Mark the working folder done and move it to its final place."""
+        partial = self.partial(key)
+        write_json(partial / RECORD, {**record, "status": "done", "reason": ""})
+        os.replace(partial, self.final(key))
+
+    def refuse(self, key: Key, record: Mapping[str, Any], status: str, reason: str) -> None:
+        """Keep a job's failed, skipped or interrupted status; what it had made stays for a re-run."""
+        self._put_aside(key)
+        partial = self.partial(key)
+        partial.mkdir(parents=True, exist_ok=True)
+        write_json(partial / RECORD, {**record, "status": status, "reason": reason})

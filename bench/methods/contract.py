@@ -1,0 +1,150 @@
+"""The contract of a fusion method: card (for people), protocol (for the machine), network, weights.
+
+A method's own file contains no image I/O, no colour conversion and no rounding: one function,
+`bench.methods.protocol.fuse`, applies the protocol for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+Colour = Literal["luma", "luma8", "rgb"]
+Range = Literal["unit", "signed", "byte"]
+Pad = Literal["reflect", "replicate", "zero"]
+Track = Literal["official", "suite", "none"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a person wants to know about a method; printed by `bench methods`.
+
+    kind: "source", "classical", "cnn", "autoencoder", "gan", "transformer".
+    stated / settled: for methods without public code, what the paper states and what we decided.
+    """
+
+    name: str
+    title: str
+    year: int | None
+    venue: str
+    kind: str
+    licence: str
+    url: str
+    doi: str = ""
+    stated: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuthorsOutput:
+    """How the authors' own script wrote its images; applied only with `--output authors`.
+
+    chroma: "exact" (BT.601 full range), "tang" (SeAFusion's rounded YCrCb coefficients) or "grey"
+    (the fused luma alone is stored).
+    stretch: per-image min-max stretch over all stored channels before quantisation.
+    rounding: "nearest" or "truncate".
+    """
+
+    chroma: Literal["exact", "tang", "grey"]
+    stretch: bool
+    rounding: Literal["nearest", "truncate"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How 8-bit images become the network's input and its output becomes an 8-bit image.
+
+    colour: "luma" (BT.601 full-range Y as float; chroma from the visible image), "luma8" (the same
+    with Y rounded to 8 bits first, for networks whose authors read a grey file), "rgb".
+    range: "unit" 0..1, "signed" -1..1, "byte" 0..255, for input and output alike.
+    multiple, pad: sides are padded on the right and bottom to a multiple, and cropped after.
+    """
+
+    colour: Colour
+    range: Range = "unit"
+    multiple: int = 1
+    pad: Pad = "reflect"
+    authors: AuthorsOutput | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One known weight file.
+
+    file: its usual file name. packaged: "package/path.safetensors" for files that ship with us.
+    trained_on: data sets (names of `bench datasets`, with part: "msrs/train"), for the mark in
+    the tables when a row's weights saw training data of the same set.
+    convert: maps a foreign state_dict to the network's keys, or None if they are equal.
+    """
+
+    name: str
+    track: Track
+    file: str
+    sha256: str
+    bytes: int
+    origin: str
+    licence: str
+    trained_on: tuple[str, ...]
+    packaged: str = ""
+    convert: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """One training batch, on the training device, after the method's protocol.
+
+    visible: N×C×H×W (C = 1 for luma protocols, 3 for rgb), infrared: N×1×H×W, in the protocol's
+    range. labels: N×H×W int64 segmentation map or None; foreground: N×1×H×W in {0, 1} or None;
+    labelled: N bool, which items of `labels` are annotations (others hold zeros).
+    """
+
+    visible: Tensor
+    infrared: Tensor
+    labels: Tensor | None = None
+    foreground: Tensor | None = None
+    labelled: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a method is trained: data for the one trainer in `bench.training`.
+
+    loss: (network, batch) -> dict of named scalar terms; the key "total" is minimised.
+    crop: training crop side in pixels. options: everything else that the loss needs to be named.
+    """
+
+    loss: Callable[[nn.Module, TrainingBatch], dict[str, Tensor]]
+    crop: int
+    batch: int
+    learning_rate: float
+    poly_power: float = 0.9
+    clip_norm: float | None = None
+    ema: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A fusion method. `build()` returns a plain nn.Module with
+    ``forward(visible, infrared) -> fused``: visible N×C×H×W, infrared N×1×H×W and fused N×C×H×W
+    floats in the protocol's range (C = 1 for luma protocols, 3 for rgb).
+
+    needs_weights: False for methods without parameters. recipe: None if it can't be trained here.
+    variants: named other configurations (ablations, widths) as builders.
+    """
+
+    card: Card
+    protocol: Protocol
+    build: Callable[[], nn.Module]
+    weights: tuple[Weights, ...] = ()
+    needs_weights: bool = False
+    recipe: Recipe | None = None
+    variants: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The card's name: the method's identifier on the command line and in results."""
+        return self.card.name

@@ -1,0 +1,37 @@
+"""SD, the standard deviation of the fused image's grey levels.
+
+SD = √(mean((F - mean F)²)), the population's. A constant image has 0. After Y.-J. Rao, "In-fibre
+Bragg grating sensors", Meas. Sci. Technol. 8(4), 1997, which the fusion literature cites for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from bench.metrics.contract import Metric
+from bench.metrics.conventions import Convention
+
+
+def standard_deviation(
+    fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
+) -> Mapping[str, Tensor]:
+    """SD of N×1×H×W luma 0..255."""
+    levels = fused.flatten(1)
+    squares = (levels - levels.mean(1, keepdim=True)).square_().sum(1)
+    divisor = levels.shape[1] - convention.standard_deviation.ddof
+    return {"SD": (squares / divisor).sqrt()}
+
+
+STANDARD_DEVIATION = Metric(
+    name="SD",
+    title="standard deviation",
+    columns=("SD",),
+    direction="higher",
+    unit="grey levels",
+    range="0 to 127.5",
+    smallest=1,
+    reference="Rao, Meas. Sci. Technol. 8(4), 1997",
+    function=standard_deviation,
+)

@@ -1,0 +1,91 @@
+"""SSIM, the structural similarity of the fused image to each source.
+
+Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error
+visibility to structural similarity", IEEE Trans. Image Process. 13(4), 2004: 11×11 Gaussian window
+with sigma 1.5, data range 255, only positions with the whole window inside, no downsampling.
+NaN where the image is smaller than the window. Evaluators differ most on this metric.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bench.metrics.contract import Metric
+from bench.metrics.conventions import Convention, StructuralSimilarityChoices, combine
+from bench.metrics.gaussian import filter_valid, gaussian_taps, row_bands, uniform_taps
+
+PRECISION = {"float64": torch.float64, "float32": torch.float32}
+
+
+def structural_similarity(
+    fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
+) -> Mapping[str, Tensor]:
+    """SSIM_ir, SSIM_vi and SSIM of N×1×H×W luma 0..255."""
+    choices = convention.ssim
+    if min(fused.shape[-2:]) < choices.window:
+        undefined = fused.new_full((fused.shape[0],), math.nan)
+        return {"SSIM_ir": undefined, "SSIM_vi": undefined, "SSIM": undefined}
+    similarity = mean_similarity(fused, torch.cat((infrared, visible), 1), choices)
+    from_infrared, from_visible = similarity.unbind(1)
+    return {
+        "SSIM_ir": from_infrared,
+        "SSIM_vi": from_visible,
+        "SSIM": combine(from_infrared, from_visible, choices.combination),
+    }
+
+
+def mean_similarity(image: Tensor, sources: Tensor, choices: StructuralSimilarityChoices) -> Tensor:
+    """Mean SSIM of N×1×H×W to each of the S sources in N×S×H×W; N×S.
+
+    The image's own moments are taken once for all sources, one band of rows after the other.
+    """
+    images = torch.cat((sources, image), 1)
+    size = choices.window
+    if choices.border == "replicate":
+        images = functional.pad(images, (size // 2,) * 4, mode="replicate")
+    height, width = images.shape[-2:]
+    total = images.new_zeros(sources.shape[:2])
+    for band in row_bands(height, width, size):
+        similarity = similarity_map(images[:, :, band], choices)
+        total += similarity.flatten(2).sum(2, dtype=torch.float64)
+    return total / ((height - size + 1) * (width - size + 1))
+
+
+def similarity_map(images: Tensor, choices: StructuralSimilarityChoices) -> Tensor:
+    """SSIM at every position of the window, of the last of N×(S+1)×H×W to each other; N×S×h×w."""
+    size, precision = choices.window, PRECISION[choices.precision]
+    taps = uniform_taps(size) if choices.sigma is None else gaussian_taps(size, choices.sigma)
+    luminance_constant = (0.01 * choices.data_range) ** 2
+    contrast_constant = (0.03 * choices.data_range) ** 2
+    unbiased = size**2 / (size**2 - 1) if choices.covariance == "sample" else 1.0
+
+    mean = filter_valid(images, taps, round_to=precision)
+    square = filter_valid(images.square(), taps, round_to=precision)
+    product = filter_valid(images[:, :-1] * images[:, -1:], taps, round_to=precision)
+    mean_square = mean.square()
+    mean_product = mean[:, :-1] * mean[:, -1:]
+    variance = (square - mean_square).mul_(unbiased)
+    covariance = (product - mean_product).mul_(unbiased)
+    luminance = mean_square[:, :-1] + mean_square[:, -1:] + luminance_constant
+    contrast = variance[:, :-1] + variance[:, -1:] + contrast_constant
+    numerator = mean_product.mul_(2).add_(luminance_constant)
+    numerator.mul_(covariance.mul_(2).add_(contrast_constant))
+    return numerator.div_(luminance.mul_(contrast))
+
+
+STRUCTURAL_SIMILARITY = Metric(
+    name="SSIM",
+    title="structural similarity",
+    columns=("SSIM_ir", "SSIM_vi", "SSIM"),
+    direction="higher",
+    unit="1",
+    range="-2 to 2 (sum of both sources)",
+    smallest=11,
+    reference="Wang, Bovik, Sheikh, Simoncelli, IEEE Trans. Image Process. 13(4), 2004",
+    function=structural_similarity,
+)

@@ -1,0 +1,100 @@
+"""VIF, the visual information fidelity of the fused image to each source, in the pixel domain.
+
+VIFp of H. R. Sheikh and A. C. Bovik, "Image information and visual quality", IEEE Trans. Image
+Process. 15(2), 2006: at four scales, the information that a noisy observer draws from the fused
+image about the source, over what he draws from the source itself. The source is the reference,
+the fused image the distorted one; exchanged, the number is another one. May exceed 1 where
+the fused image has more contrast. NaN for a constant source, and below 41 pixels, where the
+fourth scale has no position with its window inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from bench.metrics.contract import Metric
+from bench.metrics.conventions import Convention, combine
+from bench.metrics.gaussian import filter_valid, gaussian_taps, row_bands
+
+SMALLEST = 41
+WINDOWS = (17, 9, 5, 3)
+FLOOR = 1e-10
+
+
+def visual_information_fidelity(
+    fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
+) -> Mapping[str, Tensor]:
+    """VIF_ir, VIF_vi and VIF of N×1×H×W luma 0..255."""
+    choices = convention.vif
+    if min(fused.shape[-2:]) < SMALLEST:
+        undefined = fused.new_full((fused.shape[0],), math.nan)
+        return {"VIF_ir": undefined, "VIF_vi": undefined, "VIF": undefined}
+    fidelity = pixel_domain_fidelity(fused, torch.cat((infrared, visible), 1), choices.noise)
+    from_infrared, from_visible = fidelity.nan_to_num(nan=choices.undefined).unbind(1)
+    return {
+        "VIF_ir": from_infrared,
+        "VIF_vi": from_visible,
+        "VIF": combine(from_infrared, from_visible, choices.combination),
+    }
+
+
+def pixel_domain_fidelity(distorted: Tensor, references: Tensor, noise: float) -> Tensor:
+    """VIFp of N×1×H×W against each of the S references in N×S×H×W; N×S.
+
+    The distorted image is halved and its moments are taken once for all its references.
+    """
+    images = torch.cat((references, distorted), 1)
+    heard = references.new_zeros(references.shape[:2])
+    there = references.new_zeros(references.shape[:2])
+    for size in WINDOWS:
+        taps = gaussian_taps(size, size / 5)
+        if size != WINDOWS[0]:
+            images = filter_valid(images, taps, stride=2)
+        height, width = images.shape[-2:]
+        for band in row_bands(height, width, size):
+            signal, information = _information(images[:, :, band], taps, noise)
+            heard += signal
+            there += information
+    return heard / there
+
+
+def _information(images: Tensor, taps: tuple[float, ...], noise: float) -> tuple[Tensor, Tensor]:
+    """Nats drawn at one scale from the distorted image about each reference, and from that; N×S.
+
+    images: N×(S+1)×H×W, the distorted one last. Its gain and its residual variance are overridden
+    in the order of the authors' code.
+    """
+    references, distorted = images[:, :-1], images[:, -1:]
+    mean = filter_valid(images, taps)
+    variance = (filter_valid(images.square(), taps) - mean.square()).clamp_min_(0)
+    covariance = filter_valid(references * distorted, taps) - mean[:, :-1] * mean[:, -1:]
+    reference, other = variance[:, :-1], variance[:, -1:]
+    gain = covariance / (reference + FLOOR)
+    residual = other - gain * covariance
+    flat = reference < FLOOR
+    silent = other < FLOOR
+    opposed = gain < 0
+    residual = torch.where(flat | opposed, other, residual).masked_fill_(silent, 0)
+    gain.masked_fill_(flat | silent | opposed, 0)
+    reference = reference.masked_fill(flat, 0)
+    ratio = gain.square_().mul_(reference).div_(residual.clamp_min_(FLOOR).add_(noise))
+    signal = ratio.log1p_().flatten(2).sum(2)
+    information = reference.div_(noise).log1p_().flatten(2).sum(2)
+    return signal, information
+
+
+VISUAL_INFORMATION_FIDELITY = Metric(
+    name="VIF",
+    title="visual information fidelity",
+    columns=("VIF_ir", "VIF_vi", "VIF"),
+    direction="higher",
+    unit="1",
+    range="0 to about 2 (sum of both sources)",
+    smallest=SMALLEST,
+    reference="Sheikh, Bovik, IEEE Trans. Image Process. 15(2), 2006",
+    function=visual_information_fidelity,
+)

@@ -1,0 +1,167 @@
+"""Results folders -> one tidy data frame, and the facts of the jobs beside it.
+
+Every table, figure and page takes these two and nothing else. The folders are the only truth:
+``results/<run>/<dataset>/<method>/<stage>/{job.json,values.csv}``, or ``<stage>.partial`` for a job
+that has not finished.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UserError
+
+COLUMNS = ("dataset", "method", "stage", "item", "seed", "name", "value", "status", "reason")
+STAGES = ("fuse", "fuse-rest", "score", "detect", "profile")
+COST = "_cost"
+FINISHED = ("done", "cached")
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What ``job.json`` says, without the values."""
+
+    dataset: str
+    method: str
+    stage: str
+    status: str = "not run"
+    reason: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the folder's values count."""
+        return self.status in FINISHED
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of one run by ``(dataset, method, stage)``, and the order that was asked for.
+
+    datasets: without the cost folder. methods, datasets, stages: in the order of ``run.json``,
+    then what else lies in the run's folder, by name.
+    """
+
+    run: str
+    methods: tuple[str, ...]
+    datasets: tuple[str, ...]
+    stages: tuple[str, ...]
+    found: Mapping[tuple[str, str, str], Job]
+
+    def get(self, dataset: str, method: str, stage: str) -> Job:
+        """The job, or one with status "not run" where it never got a folder."""
+        return self.found.get((dataset, method, stage), Job(dataset, method, stage))
+
+    def of_stage(self, dataset: str, stage: str) -> tuple[Job, ...]:
+        """The jobs of one stage that have a folder, in the order of the methods."""
+        keys = ((dataset, method, stage) for method in self.methods)
+        return tuple(self.found[key] for key in keys if key in self.found)
+
+
+def read_results(run: Path) -> pd.DataFrame:
+    """One row per value of the run, in the columns `COLUMNS`, in the order asked for.
+
+    A job without values has one row with an empty `item` and `name`, its `value` missing, so that
+    grouping by status finds it.
+    """
+    parts = []
+    for job in read_jobs(run).found.values():
+        values = _values(run / job.dataset / job.method / job.stage) if job.finished else None
+        if values is None or values.empty:
+            values = pd.DataFrame({"item": [""], "seed": [None], "name": [""], "value": [None]})
+        parts.append(
+            values.assign(
+                dataset=job.dataset,
+                method=job.method,
+                stage=job.stage,
+                status=job.status,
+                reason=job.reason,
+            )
+        )
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    frame = frame[list(COLUMNS)]
+    return frame.astype({"seed": "Int64", "value": "float64"})
+
+
+def read_jobs(run: Path) -> Jobs:
+    """Every job of the run that has a folder, however far it came."""
+    if not run.is_dir():
+        raise UserError(f"No results in {run}: the folder doesn't exist; name the folder of a run.")
+    asked = _json(run / "run.json") or {}
+    names = sorted({name for path in run.glob("*/*/*") if (name := _name(path, run)) is not None})
+    datasets = _ordered(asked.get("datasets", ()), [name[0] for name in names])
+    methods = _ordered(asked.get("methods", ()), [name[1] for name in names])
+    stages = _ordered(asked.get("stages", ()), [name[2] for name in names])
+    order = {name: place for place, name in enumerate((*datasets, *methods))}
+    stage_order = {name: place for place, name in enumerate(_ordered(STAGES, list(stages)))}
+    names.sort(key=lambda name: (order[name[0]], order[name[1]], stage_order[name[2]]))
+    found = {(d, m, s): _job(run, d, m, s) for d, m, s in names}
+    return Jobs(
+        run=str(asked.get("name", run.name)),
+        methods=methods,
+        datasets=tuple(name for name in datasets if name != COST),
+        stages=stages,
+        found=found,
+    )
+
+
+def _name(folder: Path, run: Path) -> tuple[str, str, str] | None:
+    """(data set, method, stage) of a job's folder; None for anything else, as put-aside results."""
+    dataset, method, stage = folder.relative_to(run).parts
+    stage = stage.removesuffix(PARTIAL)
+    if stage not in STAGES or dataset.startswith(".") or not folder.is_dir():
+        return None
+    return dataset, method, stage
+
+
+def _ordered(first: Sequence[str], rest: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *sorted(rest))))
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    """The object in the file, or None where it is absent or was cut off while being written."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _job(run: Path, dataset: str, method: str, stage: str) -> Job:
+    folder = run / dataset / method / stage
+    if not folder.is_dir():
+        folder = folder.with_name(stage + PARTIAL)
+    content = _json(folder / "job.json")
+    if content is None:
+        return Job(dataset, method, stage, "interrupted", "job.json is missing or cut off")
+    facts = content.get("facts") or {}
+    status, reason = str(content.get("status", "interrupted")), str(content.get("reason") or "")
+    needs_values = stage not in ("fuse", "fuse-rest")
+    if status in FINISHED and needs_values and _values(folder) is None:
+        status, reason = "interrupted", "values.csv is missing or cut off"
+    return Job(dataset, method, stage, status, reason, facts)
+
+
+def _values(folder: Path) -> pd.DataFrame | None:
+    """item, seed, name, value as stored, or None where the file is absent or unreadable.
+
+    Ids such as "00004" stay text.
+    """
+    try:
+        table = pd.read_csv(
+            folder / "values.csv",
+            dtype={"item": str, "seed": "Int64", "name": str, "value": float},
+            keep_default_na=False,
+            na_values={"seed": [""], "value": ["", "nan", "NaN"]},
+            float_precision="round_trip",
+        )
+    except (OSError, ValueError):
+        return None
+    return table if set(table.columns) >= {"item", "seed", "name", "value"} else None

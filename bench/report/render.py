@@ -1,0 +1,119 @@
+"""A table as CSV (every digit), Markdown and terminal text, and all formats as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from bench.errors import UserError
+from bench.report.frame import read_jobs, read_results
+from bench.report.latex import latex, standalone
+from bench.report.table import ARROWS, Cell, Table
+from bench.report.tables import all_tables
+
+FORMATS = ("csv", "tex", "md")
+NOT_AVAILABLE = "NA"
+
+
+def write_tables(run: Path, out: Path, formats: Sequence[str] = FORMATS) -> tuple[Path, ...]:
+    """Every table of the run's folder as `<out>/<table>.<format>`; with "tex" also `tables.tex`,
+    a document that inputs them all. Returns the files written.
+    """
+    tables = all_tables(read_results(run), read_jobs(run))
+    if not tables:
+        raise UserError(f"{run} has no job that a table could be made of: run `bench run` first.")
+    writers = {"csv": to_csv, "tex": latex, "md": markdown}
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for table in tables:
+        for suffix in formats:
+            path = out / f"{table.name}.{suffix}"
+            path.write_text(writers[suffix](table), encoding="utf-8")
+            files.append(path)
+    if "tex" in formats:
+        path = out / "tables.tex"
+        path.write_text(standalone([table.name for table in tables]), encoding="utf-8")
+        files.append(path)
+    return tuple(files)
+
+
+def to_csv(table: Table) -> str:
+    """One line per row; per column its mean, low, high and n at full precision.
+
+    A missing mean is the words that say why; a missing bound is "NA".
+    """
+    parts = ("mean", "low", "high", "n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [f"{column.name}_{part}" for column in table.columns for part in parts]
+    writer.writerow(("method", "printed_name", "marks", "ranked", *names))
+    for row in table.rows:
+        numbers = [entry for cell in row.cells for entry in _csv_cell(cell)]
+        writer.writerow((row.key, row.label, row.marks, "yes" if row.competes else "no", *numbers))
+    return text.getvalue()
+
+
+def _csv_cell(cell: Cell) -> tuple[str, str, str, str]:
+    low, high = (NOT_AVAILABLE if b is None else repr(b) for b in (cell.low, cell.high))
+    mean = cell.text if cell.value is None else repr(cell.value)
+    return mean, low, high, str(cell.n)
+
+
+def markdown(table: Table) -> str:
+    """A GitHub table: best bold, second italic, footers as a list."""
+    printed = table.printed()
+    heads = []
+    for index in printed:
+        column = table.columns[index]
+        group = f"{column.group} " if column.group and column.direction == "lower" else ""
+        heads.append(f"{group}{column.label} {ARROWS[column.direction]}".strip())
+    lines = [f"### {_md(table.title)}", "", "| | " + " | ".join(map(_md, heads)) + " |"]
+    lines.append("|---|" + "---:|" * len(printed))
+    for row in table.rows:
+        cells = " | ".join(_md_cell(row.cells[i]) for i in printed)
+        lines.append(f"| {_md(row.label)}{row.marks} | {cells} |")
+    lines += ["", *(f"- {_md(note)}" for note in table.footers)]
+    return "\n".join(lines) + "\n"
+
+
+def _md(text: str) -> str:
+    for sign in "\\`*_|<>[]#~":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def _md_cell(cell: Cell) -> str:
+    if cell.value is None:
+        return _md(cell.text)
+    text = {0: cell.text, 1: f"**{cell.text}**", 2: f"*{cell.text}*"}[cell.rank]
+    return text + ("<sup>=</sup>" if cell.tie else "")
+
+
+def terminal(table: Table) -> RichTable:
+    """A rich table: best bold red, second blue, missing dim."""
+    printed = table.printed()
+    rich = RichTable(title=Text(table.title), caption=Text("\n".join(table.footers)))
+    rich.caption_justify = "left"
+    rich.add_column("", no_wrap=True)
+    for index in printed:
+        column = table.columns[index]
+        head = f"{column.label} {ARROWS[column.direction]}".strip()
+        # Class names stand for themselves; resolutions do not.
+        head = f"{column.group}\n{head}" if column.group and column.direction == "lower" else head
+        rich.add_column(Text(head), justify="right", no_wrap=True)
+    for place, row in enumerate(table.rows):
+        cells = [_rich_cell(row.cells[i]) for i in printed]
+        rich.add_row(Text(row.label + row.marks), *cells, end_section=place + 1 in table.rules)
+    return rich
+
+
+def _rich_cell(cell: Cell) -> Text:
+    if cell.value is None:
+        return Text(cell.text, style="dim italic")
+    style = {0: "", 1: "bold red", 2: "blue"}[cell.rank]
+    return Text(cell.text, style=style) + Text("=" if cell.tie else " ")

@@ -1,0 +1,310 @@
+"""The detect stage: train one detector per seed on fused images, and score it with COCO's AP.
+
+One recipe for all methods, the last weights (never those chosen on a validation part), AP by
+pycocotools at full resolution. The detector runs in a process of its own, `bench.stages.yolo`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.data.labels import Box, read_boxes
+from bench.errors import UserError
+from bench.stages.average_precision import AveragePrecision, score
+from bench.stages.detector import Progress, run_worker, write_part
+
+BUNDLED_INIT = Path(__file__).parent / "detector_init" / "yolov8n-synthetic.safetensors"
+"""Weights trained by us on synthetic scenes (its card, a .json beside it, says how)."""
+
+
+@dataclass(frozen=True)
+class DetectRecipe:
+    """How the detector is trained and queried; printed with the table.
+
+    init: "yaml" (random weights), "bundled", or the path of a safetensors file.
+    nominal_batch: gradients accumulate over nominal_batch / batch batches per step.
+    validate: ultralytics' own AP on the val part after each epoch, for the curve only.
+    workers: processes that load images; without effect on the CPU.
+    """
+
+    model: str = "yolov8n"
+    init: str = "yaml"
+    imgsz: int = 640
+    epochs: int = 100
+    batch: int = 16
+    nominal_batch: int = 64
+    optimizer: str = "SGD"
+    lr0: float = 0.01
+    lrf: float = 0.01
+    momentum: float = 0.937
+    weight_decay: float = 0.0005
+    warmup_epochs: float = 3.0
+    cos_lr: bool = False
+    mosaic: float = 1.0
+    close_mosaic: int = 10
+    mixup: float = 0.0
+    hsv_h: float = 0.015
+    hsv_s: float = 0.7
+    hsv_v: float = 0.4
+    translate: float = 0.1
+    scale: float = 0.5
+    fliplr: float = 0.5
+    amp: bool = False
+    workers: int = 0
+    deterministic: bool = True
+    validate: bool = False
+    confidence: float = 0.001
+    nms_iou: float = 0.7
+    detections_per_image: int = 300
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        if self.optimizer.lower() == "auto":
+            raise UserError(
+                "detect: optimizer 'auto' ignores lr0 and changes with the number of images; "
+                "name one, such as 'SGD'."
+            )
+        if self.epochs < 1 or self.batch < 1 or not self.seeds:
+            raise UserError("detect: epochs and batch must be at least 1, and seeds not empty.")
+
+
+PRESETS: Mapping[str, DetectRecipe] = {
+    "quick": DetectRecipe(
+        init="bundled",
+        imgsz=320,
+        epochs=3,
+        nominal_batch=16,
+        warmup_epochs=1.0,
+        mosaic=0.0,
+        close_mosaic=0,
+        translate=0.05,
+        scale=0.2,
+    ),
+    "standard": DetectRecipe(model="yolov8s", workers=8, validate=True),
+}
+"""quick: the demo on synthetic data, minutes on a CPU. standard: for published numbers, a GPU."""
+
+
+@dataclass(frozen=True)
+class DetectTask:
+    """One detection job: fused images with their boxes, the split, and the recipe.
+
+    images: id -> fused PNG; boxes: id -> label file; sizes: id -> (width, height) in pixels.
+    device: "cpu", "cuda" or "cuda:N". threads: CPU threads of the detector.
+    """
+
+    images: Mapping[str, Path]
+    boxes: Mapping[str, Path]
+    sizes: Mapping[str, tuple[int, int]]
+    classes: tuple[str, ...]
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    recipe: DetectRecipe
+    device: str = "cpu"
+    threads: int = 1
+
+
+def run(task: DetectTask, folder: Path, progress: Progress) -> dict[str, Any]:
+    """Write ground-truth.json, per seed predictions and curve, and values.csv into `folder`.
+
+    progress: called with (epochs done, epochs in all) over the seeds. Returns facts for people.
+    Called again after an interruption, seeds that are finished stay; an unfinished one starts from
+    scratch, because ultralytics' resume is not the same training (half-precision moments, no
+    random state).
+    """
+    init = init_file(task.recipe)
+    boxes = _read_all_boxes(task)
+    truth = ground_truth(task, boxes)
+    _replace(folder / "ground-truth.json", json.dumps(truth, separators=(",", ":")))
+    identity = _identity(task, boxes, init)
+
+    work = folder / "work"
+    # Whatever lies here is of an interrupted attempt.
+    shutil.rmtree(work, ignore_errors=True)
+    total = task.recipe.epochs * len(task.recipe.seeds)
+    seeds: dict[str, Any] = {}
+    scores: dict[int, AveragePrecision] = {}
+    for done, seed in enumerate(task.recipe.seeds):
+        before = done * task.recipe.epochs
+        marker = folder / f"seed{seed}.json"
+        if not _is_finished(marker, identity):
+            _train_seed(
+                task, boxes, init, seed, folder, identity, _shifted(progress, before, total)
+            )
+        progress(before + task.recipe.epochs, total)
+        seeds[str(seed)] = json.loads(marker.read_text(encoding="utf-8"))["facts"]
+        predictions = json.loads((folder / f"predictions-seed{seed}.json").read_text("utf-8"))
+        scores[seed] = score(truth, predictions, task.classes)
+    _write_values(folder / "values.csv", scores)
+    shutil.rmtree(work, ignore_errors=True)
+    return _facts(task, truth, init, seeds, scores)
+
+
+def init_file(recipe: DetectRecipe) -> Path | None:
+    """The checked safetensors file that the detector starts from, None for random weights."""
+    if recipe.init == "yaml":
+        return None
+    path = BUNDLED_INIT if recipe.init == "bundled" else Path(recipe.init)
+    if path.suffix != ".safetensors" or not path.is_file():
+        raise UserError(
+            f"detect: init '{recipe.init}' is not a safetensors file; "
+            "use 'yaml', 'bundled' or the path of one."
+        )
+    if path == BUNDLED_INIT:
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if _sha256(path) != card["sha256"] or recipe.model != card["model"]:
+            raise UserError(
+                f"{path}: these are not the weights of its card (sha256 {card['sha256'][:12]}..., "
+                f"model {card['model']}); restore the file, and use the card's model."
+            )
+    return path
+
+
+def _read_all_boxes(task: DetectTask) -> dict[str, list[Box]]:
+    if not task.train or not task.test:
+        raise UserError("detect: the split needs at least one train and one test image.")
+    missing = [id_ for id_ in (*task.train, *task.val, *task.test) if id_ not in task.boxes]
+    if missing:
+        raise UserError(f"detect: image '{missing[0]}' has no label file ({len(missing)} in all).")
+    return {
+        id_: read_boxes(task.boxes[id_], size=task.sizes[id_], classes=task.classes)
+        for id_ in (*task.train, *task.val, *task.test)
+    }
+
+
+def ground_truth(task: DetectTask, boxes: Mapping[str, Sequence[Box]]) -> dict[str, Any]:
+    """The test part in COCO's format; ids count from 1, because pycocotools reads 0 as "none"."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, id_ in enumerate(task.test, start=1):
+        width, height = task.sizes[id_]
+        name = task.images[id_].name
+        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
+        for box in boxes[id_]:
+            w, h = box.xmax - box.xmin, box.ymax - box.ymin
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": task.classes.index(box.cls) + 1,
+                    "bbox": [box.xmin, box.ymin, w, h],
+                    "area": w * h,
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": k, "name": name} for k, name in enumerate(task.classes, start=1)]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _identity(task: DetectTask, boxes: Mapping[str, Sequence[Box]], init: Path | None) -> str:
+    """What a finished seed must agree with; the images' content is the caller's to vouch for."""
+    recipe = {**asdict(task.recipe), "seeds": None, "init": _sha256(init) if init else "yaml"}
+    parts = [task.classes, task.train, task.val, task.test]
+    labels = {id_: [asdict(box) for box in found] for id_, found in boxes.items()}
+    content = json.dumps([recipe, parts, labels], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _is_finished(marker: Path, identity: str) -> bool:
+    if not marker.is_file():
+        return False
+    return bool(json.loads(marker.read_text(encoding="utf-8"))["identity"] == identity)
+
+
+def _train_seed(
+    task: DetectTask,
+    boxes: Mapping[str, Sequence[Box]],
+    init: Path | None,
+    seed: int,
+    folder: Path,
+    identity: str,
+    progress: Progress,
+) -> None:
+    """Train and predict in a fresh subfolder; seed{S}.json appears last and means "finished"."""
+    (folder / f"seed{seed}.json").unlink(missing_ok=True)
+    (folder / "work").mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f"seed{seed}-", dir=folder / "work")).resolve()
+    data = work / "data"
+    train = write_part(data, "train", task.train, task.images, task.sizes, task.classes, boxes)
+    val = write_part(data, "val", task.val, task.images, task.sizes, task.classes, boxes)
+    config = {
+        "train": str(train),
+        "val": str(val) if task.val else None,
+        "test": [(k, str(task.images[id_].resolve())) for k, id_ in enumerate(task.test, start=1)],
+        "classes": task.classes,
+        "recipe": asdict(task.recipe),
+        "init": str(init.resolve()) if init else None,
+        "seed": seed,
+        "device": task.device,
+    }
+    run_worker(config, work, task.threads, progress)
+    (work / "curve.csv").replace(folder / f"curve-seed{seed}.csv")
+    (work / "predictions.json").replace(folder / f"predictions-seed{seed}.json")
+    facts = json.loads((work / "facts.json").read_text(encoding="utf-8"))
+    _replace(folder / f"seed{seed}.json", json.dumps({"identity": identity, "facts": facts}))
+    shutil.rmtree(work)
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Progress:
+    return lambda epoch, _epochs: progress(before + epoch, total)
+
+
+def _write_values(path: Path, scores: Mapping[int, AveragePrecision]) -> None:
+    """One row per item (class or "all"), seed and name; percentages with all their digits."""
+    rows = [
+        (item, seed, name, repr(value))
+        for seed, result in scores.items()
+        for item, name, value in result.rows()
+    ]
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("item", "seed", "name", "value"))
+        writer.writerows(rows)
+    part.replace(path)
+
+
+def _facts(
+    task: DetectTask,
+    truth: Mapping[str, Any],
+    init: Path | None,
+    seeds: Mapping[str, Any],
+    scores: Mapping[int, AveragePrecision],
+) -> dict[str, Any]:
+    counts = dict.fromkeys(task.classes, 0)
+    for annotation in truth["annotations"]:
+        counts[task.classes[annotation["category_id"] - 1]] += 1
+    return {
+        "recipe": asdict(task.recipe),
+        "init_sha256": _sha256(init) if init else None,
+        "images": {"train": len(task.train), "val": len(task.val), "test": len(task.test)},
+        "test_boxes": counts,
+        "absent": dict(next(iter(scores.values())).absent),
+        "weights": "last epoch, moving average; no checkpoint is kept",
+        "average_precision": f"pycocotools {version('pycocotools')}, boxes at full resolution",
+        "detector_licence": "AGPL-3.0 (ultralytics)",
+        "device": task.device,
+        "threads": task.threads,
+        "seeds": dict(seeds),
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the whole file or leave the old one."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,96 @@
+"""The state of a training on disk: written atomically, so that a kill leaves the old or the new."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+
+
+class MovingAverage:
+    """Exponential moving average of a network's floating-point state; the rest is copied.
+
+    The decay grows from 0.1 to its final value, so that early weights don't linger.
+    """
+
+    def __init__(self, network: nn.Module, decay: float | None) -> None:
+        self.decay = decay or 0.0
+        self.state = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, iteration: int) -> None:
+        """Take in the network's state after this iteration (counted from 1)."""
+        decay = min(self.decay, iteration / (9 + iteration))
+        for key, value in network.state_dict().items():
+            if value.is_floating_point():
+                self.state[key].lerp_(value, 1 - decay)
+            else:
+                self.state[key].copy_(value)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """iteration: steps done. seconds: time spent in the loop, over all parts of the training."""
+
+    iteration: int
+    seconds: float
+
+
+def save(
+    path: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: MovingAverage,
+    progress: Progress,
+    settings: Mapping[str, Any],
+) -> None:
+    """Write everything that the next iteration depends on."""
+    state = {
+        "settings": dict(settings),
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "average": average.state,
+        "iteration": progress.iteration,
+        "seconds": progress.seconds,
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def restore(
+    path: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: MovingAverage,
+    settings: Mapping[str, Any],
+    device: torch.device,
+) -> Progress:
+    """Load a checkpoint in place; UserError if it belongs to a training with other settings."""
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    changed = [k for k in settings if state["settings"].get(k) != settings[k]]
+    if changed:
+        raise UserError(
+            f"{path} belongs to a training with another {', '.join(changed)}: "
+            "give another output folder, or delete it to start anew."
+        )
+    network.load_state_dict(state["network"])
+    optimiser.load_state_dict(state["optimiser"])
+    loaded: dict[str, Tensor] = state["average"]
+    average.state = {key: value.to(device) for key, value in loaded.items()}
+    torch.set_rng_state(state["random"])
+    if torch.cuda.is_available() and state["random_cuda"]:
+        torch.cuda.set_rng_state_all(state["random_cuda"])
+    return Progress(state["iteration"], state["seconds"])

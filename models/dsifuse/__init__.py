@@ -1,0 +1,128 @@
+"""DSIFuse (Yuan et al., Sensors 2026, 26(9), 2577) as a method: card, protocol, weights, recipe.
+
+The paper has no public code or weights; the card lists what it states and what is settled here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from torch import nn
+
+from bench.methods.contract import Card, Method, Protocol, Recipe, Weights
+from models.dsifuse.config import BLOCKS, RESNET18, SLIM, DSIFuseConfig
+from models.dsifuse.loss import LossOptions, dsifuse_loss
+from models.dsifuse.network import DSIFuse
+
+STATED = (
+    "two ResNet encoders with a cross-modal feature calibration (CFC) after every stage",
+    "coarse semantic priors S_V, S_R from the deepest features, S_G from all calibrated features",
+    "interaction levels t = 1 (CFB, n = 3) and t = 2, 3 (IMB, n = 4, 5), added to the features",
+    "multi-scale decoder with semantic compensation (SCB) from M^1, M^2 and S_G",
+    "λ_C = λ_S = 0.5; loss μ L_int + ζ L_gra + η L_sem with μ = 155, ζ = 10, η = 7",
+    "trained on MSRS train, 1083 pairs, 1900 epochs, batch 16, learning rate 1e-3, poly decay",
+)
+
+SETTLED = (
+    "slim ResNet (16-24-32-48-64 channels, 1-1-2-2-2 basic blocks, strides 2-32): the paper's "
+    "cost claims and ResNet-18 widths can't both hold; variant r18 has the full widths",
+    "one encoder pass; the interaction acts afterwards on the stored calibrated features",
+    "luma in, luma out, chroma from the visible image (the paper's output is H×W×3); option rgb",
+    "the decoder predicts three maps, D_f = a ⊙ V + b ⊙ R + r, starting at the average; option "
+    "sigmoid predicts D_f itself; both images join its last step, which has no encoder stage",
+    "CFB is modulated by the other modality's attention result; d_k is half the width, heads 1, "
+    "2, 4; keys and values share d_k, a 1×1 convolution leads back to the width",
+    "IMB's concatenation is reduced to the stage's width by a 1×1 convolution",
+    "priors are softmax probabilities at stride 8 over 7 classes of the synthetic world",
+    "SCB at decoder steps 4 (stride 2, M^2) and 5 (stride 1, M^1), reduced before upsampling",
+    "batch norm in the encoders only; no residual or norm in the attention blocks",
+)
+
+_FOLDER = Path(__file__).parent / "weights"
+
+SHIPPED_LOSS = LossOptions()
+
+
+def _loss_in_words(options: LossOptions) -> tuple[str, ...]:
+    """Where the shipped recipe's loss departs from the stated one: option, ours, the paper's."""
+    stated = asdict(LossOptions())
+    return tuple(
+        f"loss: {name} = {value} (stated or literal: {stated[name]})"
+        for name, value in asdict(options).items()
+        if value != stated[name]
+    )
+
+
+def _builder(config: DSIFuseConfig) -> Callable[[], nn.Module]:
+    return partial(DSIFuse, config)
+
+
+def _packaged_weights(folder: Path) -> tuple[Weights, ...]:
+    """The records of the weight files that ship here, from the cards their training wrote."""
+    records = []
+    for path in sorted(folder.glob("*.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        file = path.with_suffix(".safetensors").name
+        records.append(
+            Weights(
+                name=path.stem if card["variant"] is None else card["variant"],
+                track="suite",
+                file=file,
+                sha256=card["sha256"],
+                bytes=card["bytes"],
+                origin="trained by `bench train dsifuse`, see the card beside the file",
+                licence="AGPL-3.0-or-later",
+                trained_on=tuple(item["name"] for item in card["data"]),
+                packaged=f"models/dsifuse/weights/{file}",
+            )
+        )
+    return tuple(records)
+
+
+METHOD = Method(
+    card=Card(
+        name="dsifuse",
+        title="DSIFuse",
+        year=2026,
+        venue="Sensors 26(9), 2577",
+        kind="transformer",
+        licence="AGPL-3.0-or-later (this implementation)",
+        url="https://doi.org/10.3390/s26092577",
+        doi="10.3390/s26092577",
+        stated=STATED,
+        settled=SETTLED + _loss_in_words(SHIPPED_LOSS),
+    ),
+    protocol=Protocol(colour="luma", range="unit", multiple=32, pad="reflect"),
+    build=_builder(SLIM),
+    weights=_packaged_weights(_FOLDER),
+    needs_weights=True,
+    recipe=Recipe(
+        loss=dsifuse_loss(SHIPPED_LOSS),
+        crop=128,
+        batch=6,
+        learning_rate=1e-3,
+        clip_norm=100.0,
+        ema=0.998,
+        options={"dim": 0.25, **asdict(SHIPPED_LOSS)},
+    ),
+    variants={
+        "r18": _builder(RESNET18),
+        **{f"no-{block}": _builder(SLIM.without(block)) for block in BLOCKS},
+    },
+)
+
+
+def rgb_method() -> Method:
+    """The same method fusing RGB, as the paper's H×W×3 output suggests; it has no weights here."""
+    return replace(
+        METHOD,
+        card=replace(METHOD.card, name="dsifuse-rgb", title="DSIFuse (RGB)"),
+        protocol=replace(METHOD.protocol, colour="rgb"),
+        build=_builder(replace(SLIM, colour="rgb")),
+        weights=(),
+        variants={},
+    )
