@@ -81,7 +81,11 @@ AVERAGE = Method(_card("average", "Average"), Protocol(colour="luma"), Average)
 MAX = Method(_card("max", "Maximum"), Protocol(colour="luma"), Maximum)
 LAPLACIAN = Method(
     _card(
-        "laplacian", "Laplacian", 1989, "Pattern Recognition Letters", "10.1016/0167-8655(89)90003-2"
+        "laplacian",
+        "Laplacian",
+        1989,
+        "Pattern Recognition Letters",
+        "10.1016/0167-8655(89)90003-2",
     ),
     Protocol(colour="luma"),
     LaplacianPyramid,

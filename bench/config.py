@@ -36,7 +36,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class FuseConfig:
-    """output: "clip" (clamp and round, the rule) or "authors" (stretch, truncation as published)."""
+    """output: "clip" (clamp and round, the rule) or "authors" (as the authors published)."""
 
     output: str = "clip"
     random_weights: bool = False
@@ -104,6 +104,14 @@ class RunConfig:
     def run_folder(self) -> Path:
         """`results`/`name`: where this run's jobs live."""
         return self.path(self.results) / self.name
+
+
+def toml_value(text: str) -> Any:
+    """`text` as a TOML value; a bare word is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _convert(value: Any, kind: Any, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""The one exception that means "you must change something": one sentence, exit code 2, no traceback."""
+"""The one exception that means "you must change something": one sentence, exit code 2."""
 
 from __future__ import annotations
 

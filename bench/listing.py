@@ -15,7 +15,7 @@ from bench.errors import UserError
 def methods(config: RunConfig) -> list[dict[str, Any]]:
     """One row a registered method, with the state of its weights here."""
     from bench.methods import registry
-    from bench.methods.weights import MissingWeights, resolve
+    from bench.methods.weights import MissingWeightsError, resolve
 
     rows: list[dict[str, Any]] = []
     for name in registry.names():
@@ -23,7 +23,7 @@ def methods(config: RunConfig) -> list[dict[str, Any]]:
         try:
             found = resolve(method, config.path(config.weights.folder))
             state = found.track if method.needs_weights else "none needed"
-        except MissingWeights:
+        except MissingWeightsError:
             state = "missing"
         rows.append(
             {

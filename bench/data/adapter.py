@@ -87,7 +87,9 @@ def _split_from_json(path: Path) -> Split:
         parts = {part: tuple(map(str, record.get(part, ()))) for part in ("train", "val", "test")}
         return Split(str(record.get("name", path.stem)), **parts)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"{path} is not a split file with train, val, test lists: {error}.") from None
+        raise UserError(
+            f"{path} is not a split file with train, val, test lists: {error}."
+        ) from None
 
 
 def _split_from_folder(folder: Path) -> Split:

@@ -29,7 +29,7 @@ def check(pairs: PairSet, progress: Callable[[int, int], None]) -> CheckReport:
     problems: list[str] = []
     deep: list[str] = []
     sizes: Counter[str] = Counter()
-    boxes: Counter[str] = Counter({name: 0 for name in pairs.classes})
+    boxes: Counter[str] = Counter(dict.fromkeys(pairs.classes, 0))
     for index, pair in enumerate(pairs.pairs, start=1):
         try:
             visible, _ = read_pair(pair)

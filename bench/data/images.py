@@ -21,6 +21,7 @@ from bench.errors import UserError
 
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".jxl")
 PNG_LEVEL = 1
+TIFF_BITS_PER_SAMPLE = 258
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -42,9 +43,18 @@ def _enable_jpeg_xl(path: Path) -> None:
         ) from None
 
 
-def _is_deep_colour_png(head: bytes) -> bool:
-    # Pillow silently keeps only the high byte of 16-bit RGB files.
-    return head[:8] == b"\x89PNG\r\n\x1a\n" and head[24] == 16 and head[25] in (2, 6)
+def _is_deep_colour(data: bytes) -> bool:
+    # Pillow silently keeps only the high byte of 16-bit RGB in PNG and TIFF files.
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return len(data) > 25 and data[24] == 16 and data[25] in (2, 6)
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return False
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            bits = getattr(image, "tag_v2", {}).get(TIFF_BITS_PER_SAMPLE, (8,))
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return len(bits) > 1 and max(bits) > 8
 
 
 def _decode_with_opencv(data: bytes, path: Path) -> npt.NDArray[np.generic]:
@@ -58,7 +68,8 @@ def _decode_with_opencv(data: bytes, path: Path) -> npt.NDArray[np.generic]:
 
 def _decode_with_pillow(data: bytes, path: Path) -> npt.NDArray[np.generic]:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data)) as file:
+            image: Image.Image = file
             if image.mode in ("1", "LA"):
                 image = image.convert("L")
             elif image.mode in ("P", "PA", "RGBA", "CMYK", "YCbCr", "RGBX"):
@@ -83,7 +94,7 @@ def decode(path: Path) -> Decoded:
         raise UserError(f"{path} can't be read: {error.strerror}.") from None
     if not data:
         raise UserError(f"{path} is empty. Replace it.")
-    if _is_deep_colour_png(data[:26]):
+    if _is_deep_colour(data):
         array = _decode_with_opencv(data, path)
     else:
         array = _decode_with_pillow(data, path)

@@ -22,7 +22,9 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
     vi, ir = files_by_stem(visible), files_by_stem(infrared)
     stems = matched_stems(vi, ir)
     note = f"TNO: {len(stems)} pairs" + (
-        ", the collection numbered 01..42 of the common evaluation sets." if len(stems) == 42 else "."
+        ", the collection numbered 01..42 of the common evaluation sets."
+        if len(stems) == 42
+        else "."
     )
     return PairSet(
         name="tno",

@@ -82,7 +82,7 @@ def _run_one(job: Job, store: Store, display: Display) -> tuple[str, str]:
 
 
 def execute(plan: Plan, store: Store, display: Display) -> Outcome:
-    """Run every job that is not there yet. KeyboardInterrupt keeps what is finished and passes on."""
+    """Run every job that is not there yet. KeyboardInterrupt passes on; what is finished stays."""
     statuses: dict[Key, tuple[str, str]] = {}
     for number, job in enumerate(plan.jobs, start=1):
         begun = time.monotonic()

@@ -6,12 +6,12 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 
-@lru_cache(maxsize=None)
+@cache
 def code_hash(module: str) -> str:
     """Hex hash over the source of a module, or of all modules of a package."""
     spec = importlib.util.find_spec(module)

@@ -18,7 +18,7 @@ from bench.jobs.identity import code_hash, code_hashes, identity
 from bench.jobs.store import Key, Store
 from bench.methods import registry as method_registry
 from bench.methods.contract import Method
-from bench.methods.weights import MissingWeights, ResolvedWeights, resolve
+from bench.methods.weights import MissingWeightsError, ResolvedWeights, resolve
 
 Progress = Callable[[int, int], None]
 Work = Callable[[Path, Progress], Mapping[str, Any]]
@@ -152,7 +152,9 @@ def resolve_device(wanted: str) -> str:
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError):
-        raise UserError(f"device '{wanted}' is not usable on this machine: use cpu or auto.") from None
+        raise UserError(
+            f"device '{wanted}' is not usable on this machine: use cpu or auto."
+        ) from None
     return wanted
 
 
@@ -175,7 +177,7 @@ def _row(config: RunConfig, name: str) -> _Row:
             chosen=config.path(chosen) if chosen else None,
             random=config.fuse.random_weights and not chosen,
         )
-    except MissingWeights as problem:
+    except MissingWeightsError as problem:
         return _Row(method, None, str(problem))
     return _Row(method, found)
 
@@ -223,9 +225,7 @@ def _fuse_jobs(config: RunConfig, data: OpenedData, row: _Row, device: str) -> l
             )
             return fuse.run(task, folder, progress)
 
-        jobs.append(
-            Job(key, "fuse", identity(made), work, options, data.facts, unready=unready)
-        )
+        jobs.append(Job(key, "fuse", identity(made), work, options, data.facts, unready=unready))
     return jobs
 
 
@@ -375,11 +375,7 @@ def make_plan(config: RunConfig, store: Store) -> Plan:
         make = functools.partial(_fuse_jobs, config, data)
         for name in methods:
             fused = make(rows[name], device)
-            wanted = [
-                job
-                for job in fused
-                if job.key.folder == "fuse" or "detect" in stages
-            ]
+            wanted = [job for job in fused if job.key.folder == "fuse" or "detect" in stages]
             if not data.pairs.scored and "detect" not in stages:
                 continue
             jobs += wanted

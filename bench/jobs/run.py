@@ -1,4 +1,4 @@
-"""One run from configuration to finished folders; what `bench run` calls and a notebook can call."""
+"""One run from configuration to finished folders: `bench run`, callable from a notebook too."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ class Store:
             probe.unlink()
         except OSError as error:
             raise UserError(
-                f"The results folder {run} can't be written ({error.strerror}): choose another with "
-                "--results."
+                f"The results folder {run} can't be written ({error.strerror}): "
+                "choose another with --results."
             ) from None
 
     def final(self, key: Key) -> Path:
@@ -119,7 +119,7 @@ class Store:
         os.replace(partial, self.final(key))
 
     def refuse(self, key: Key, record: Mapping[str, Any], status: str, reason: str) -> None:
-        """Keep a job's failed, skipped or interrupted status; what it had made stays for a re-run."""
+        """Keep a job's failed, skipped or interrupted status; what it had made stays."""
         self._put_aside(key)
         partial = self.partial(key)
         partial.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ class ResolvedWeights:
 NO_WEIGHTS = ResolvedWeights("", "none", "", (), None)
 
 
-class MissingWeights(UserError):
+class MissingWeightsError(UserError):
     """A method has no weights on this machine; the sentence names the command that gets them."""
 
 
@@ -91,7 +91,7 @@ def resolve(
 ) -> ResolvedWeights:
     """The weights for a row: `chosen` file, else the first known file that is here.
 
-    Raises MissingWeights where none is here and `random` is not set.
+    Raises MissingWeightsError where none is here and `random` is not set.
     """
     if not method.needs_weights:
         return NO_WEIGHTS
@@ -113,9 +113,11 @@ def resolve(
         if path is not None:
             return ResolvedWeights(known.name, known.track, known.sha256, known.trained_on, path)
     if not method.weights:
-        raise MissingWeights(f"{method.name} has no weights: 'bench train {method.name}' makes them.")
+        raise MissingWeightsError(
+            f"{method.name} has no weights: 'bench train {method.name}' makes them."
+        )
     first = method.weights[0]
-    raise MissingWeights(
+    raise MissingWeightsError(
         f"{method.name} has no weights here: get {first.file} from {first.origin} and run "
         f"'bench weights import {method.name} {first.file}'."
     )
@@ -140,9 +142,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"{path} holds more than tensors (a pickled object can run code): save its state_dict "
             "in the environment that made it."
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not a torch checkpoint: {reason}") from None
+    except Exception as error:
+        # On arbitrary bytes the restricted unpickler fails with whatever it trips over.
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"{path} is not a torch checkpoint ({reason}).") from None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(torch.is_tensor(v) for v in content.values()):
@@ -173,8 +176,8 @@ def import_file(method: Method, source: Path, folder: Path) -> Path:
     if known is None:
         listed = "; ".join(f"{w.file} {w.sha256[:12]}… from {w.origin}" for w in method.weights)
         raise UserError(
-            f"{source} (sha256 {digest[:12]}…) is no known file of {method.name}: expected {listed}. "
-            f"To run other weights, save a safetensors file and use --weights {method.name}=FILE."
+            f"{source} (sha256 {digest[:12]}…) is no known file of {method.name}: "
+            f"expected {listed}. To run other weights, save a safetensors file and use --weights {method.name}=FILE."
         )
     state = read_checkpoint(source)
     if known.convert is not None:

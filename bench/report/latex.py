@@ -12,6 +12,8 @@ from bench.report.table import ARROWS, Cell, Row, Table
 
 PACKAGES = r"""\usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+\usepackage{textcomp}
 \usepackage{booktabs}
 \usepackage{xcolor}"""
 
@@ -29,9 +31,8 @@ _SIGNS = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "{''}",
     "`": r"\textasciigrave{}",
-    "'": r"\textquotesingle{}",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "×": r"$\times$",

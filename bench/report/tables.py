@@ -38,9 +38,7 @@ def all_tables(frame: pd.DataFrame, jobs: Jobs) -> tuple[Table, ...]:
 
 def _any_begun(jobs: Jobs, dataset: str, stage: str) -> bool:
     """Skipped everywhere means that the stage is not for this data set: no boxes, for example."""
-    found = jobs.of_stage(dataset, stage)
-    fused = stage == "score" and "score" in jobs.stages and bool(jobs.of_stage(dataset, "fuse"))
-    return fused or any(job.status != "skipped" for job in found)
+    return any(job.status != "skipped" for job in jobs.of_stage(dataset, stage))
 
 
 def fusion_table(
@@ -115,7 +113,7 @@ def detection_table(frame: pd.DataFrame, jobs: Jobs, dataset: str) -> Table:
         rules=_rules(jobs, dataset, rows),
     )
     finished = [job for job in jobs.of_stage(dataset, "detect") if job.finished]
-    few = f"{len(seeds)} seed(s) are too few to test differences between rows."
+    few = f"Differences between rows are tested with {SEEDS_FOR_A_TEST} seeds or more."
     notes = [
         *footers.of_rows(jobs, dataset, rows),
         *footers.of_detection(finished, seeds),
@@ -151,7 +149,7 @@ def cost_table(frame: pd.DataFrame, jobs: Jobs) -> Table:
         label = footers.printed_name(jobs, COST, method)
         rows.append(Row(method, label, cells, competes=learned))
     facts = [job.facts for job in jobs.of_stage(COST, "profile") if job.finished]
-    machines = dict.fromkeys(f"{f.get('device')}, {f.get('threads')} threads" for f in facts)
+    machines = dict.fromkeys(f"{f.get('device')} (threads: {f.get('threads')})" for f in facts)
     memory = dict.fromkeys(str(f["memory"]) for f in facts if f.get("memory"))
     reasons = {r.label: jobs.get(COST, r.key, "profile").reason for r in rows if _empty(r)}
     return Table(
@@ -248,9 +246,7 @@ def _with_ties(
         if not column.direction or len(racing) < 2:
             continue
         long = by_name[column.name]
-        paired = long.pivot(index=unit, columns="method", values="value")[racing].dropna()
-        if paired.empty:
-            continue
+        paired = long.pivot(index=unit, columns="method", values="value")
         values = {method: paired[method].to_numpy(dtype=float) for method in racing}
         best, group = tie_group(values, column.direction == "higher")
         for method in group - {best}:

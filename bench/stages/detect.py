@@ -6,7 +6,6 @@ pycocotools at full resolution. The detector runs in a process of its own, `benc
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
@@ -19,8 +18,10 @@ from typing import Any
 
 from bench.data.labels import Box, read_boxes
 from bench.errors import UserError
+from bench.stages import values
 from bench.stages.average_precision import AveragePrecision, score
 from bench.stages.detector import Progress, run_worker, write_part
+from bench.stages.values import Value
 
 BUNDLED_INIT = Path(__file__).parent / "detector_init" / "yolov8n-synthetic.safetensors"
 """Weights trained by us on synthetic scenes (its card, a .json beside it, says how)."""
@@ -75,6 +76,8 @@ class DetectRecipe:
             )
         if self.epochs < 1 or self.batch < 1 or not self.seeds:
             raise UserError("detect: epochs and batch must be at least 1, and seeds not empty.")
+        if self.imgsz < 32 or self.imgsz % 32:
+            raise UserError(f"detect: imgsz must be a multiple of 32, not {self.imgsz}.")
 
 
 PRESETS: Mapping[str, DetectRecipe] = {
@@ -145,7 +148,7 @@ def run(task: DetectTask, folder: Path, progress: Progress) -> dict[str, Any]:
         seeds[str(seed)] = json.loads(marker.read_text(encoding="utf-8"))["facts"]
         predictions = json.loads((folder / f"predictions-seed{seed}.json").read_text("utf-8"))
         scores[seed] = score(truth, predictions, task.classes)
-    _write_values(folder / "values.csv", scores)
+    values.write(folder, _values(scores))
     shutil.rmtree(work, ignore_errors=True)
     return _facts(task, truth, init, seeds, scores)
 
@@ -259,19 +262,13 @@ def _shifted(progress: Progress, before: int, total: int) -> Progress:
     return lambda epoch, _epochs: progress(before + epoch, total)
 
 
-def _write_values(path: Path, scores: Mapping[int, AveragePrecision]) -> None:
-    """One row per item (class or "all"), seed and name; percentages with all their digits."""
-    rows = [
-        (item, seed, name, repr(value))
+def _values(scores: Mapping[int, AveragePrecision]) -> list[Value]:
+    """Percentages by class and over "all", seed after seed."""
+    return [
+        Value(item, name, value, seed)
         for seed, result in scores.items()
         for item, name, value in result.rows()
     ]
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("item", "seed", "name", "value"))
-        writer.writerows(rows)
-    part.replace(path)
 
 
 def _facts(

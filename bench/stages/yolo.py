@@ -131,6 +131,11 @@ def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
     loaded = _initialise(model, config["init"])
     trainer.model = model
     trainer.train()
+    if trainer.batch_size != recipe["batch"]:
+        # ultralytics halves the batch when memory runs out: that would be another recipe.
+        raise RuntimeError(
+            f"batch {recipe['batch']} does not fit into the device's memory; choose a smaller one"
+        )
     return trainer.ema.ema, loaded
 
 
@@ -189,6 +194,7 @@ def _predict(model: Any, config: Mapping[str, Any]) -> list[dict[str, Any]]:
                 multi_label=True,
                 max_det=recipe["detections_per_image"],
                 nc=len(config["classes"]),
+                end2end=getattr(model, "end2end", False),
             )
             edges = scale_boxes(batch.shape[2:], found[:, :4], image.shape).cpu().tolist()
             scored = found[:, 4:6].cpu().tolist()

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from bench.metrics.conventions import (
+    Convention,
+    MutualInformationChoices,
+    StandardDeviationChoices,
+    VisualInformationFidelityChoices,
+)
 from bench.metrics.evaluate import evaluate
+from bench.metrics.registry import METRICS
 from tests.metrics import direct
 
 # Printed once by tests/metrics/direct.py.
@@ -146,3 +153,25 @@ def test_units_and_constants_of_cddfuse_python() -> None:
 
 def test_results_are_double_precision() -> None:
     assert {v.dtype for v in evaluate(*direct.images(64, 80)).values()} == {torch.float64}
+
+
+def test_sample_deviation_and_mean_of_the_sources() -> None:
+    images = direct.images(64, 80)
+    batch = [torch.from_numpy(image).double()[None, None] for image in images]
+    choices = Convention(
+        name="test",
+        origin="test",
+        mutual_information=MutualInformationChoices(combination="mean"),
+        standard_deviation=StandardDeviationChoices(ddof=1),
+        vif=VisualInformationFidelityChoices(combination="mean"),
+    )
+    row = {
+        column: values.item()
+        for metric in METRICS.values()
+        for column, values in metric.function(*batch, choices).items()
+    }
+    golden = GOLDEN[64, 80]
+    assert row["SD"] == pytest.approx(images[0].std(ddof=1), rel=1e-12)
+    assert row["MI"] == pytest.approx(golden["MI"] / 2, rel=1e-12)
+    assert row["VIF"] == pytest.approx(golden["VIF"] / 2, rel=1e-12)
+    assert row["VIF_ir"] == pytest.approx(golden["VIF_ir"], rel=1e-12)

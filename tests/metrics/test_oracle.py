@@ -9,9 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from bench.metrics.conventions import (
+    AverageGradientChoices,
+    Convention,
+    StructuralSimilarityChoices,
+)
 from bench.metrics.evaluate import evaluate
+from bench.metrics.registry import METRICS
 
 SIZES = {  # of the oracle's small triples, W×H in the name where it is a crop
     "const": 48,
@@ -85,3 +92,31 @@ def test_every_golden_value_is_reproduced(shared: Path, convention: str, image_i
         assert value == pytest.approx(expected[column], rel=relative, abs=absolute, nan_ok=True), (
             column
         )
+
+
+COLOUR = ("colour", "tno01_SeAFusion_128x96")
+GREY = [name for name in SIZES if name not in COLOUR and not name.startswith("msrs")]
+
+
+@pytest.mark.parametrize("image_id", GREY)
+def test_choices_of_no_named_convention_reproduce_tang_matlab(shared: Path, image_id: str) -> None:
+    """Divisor "cells", border "replicate", combination "mean"; grey images, so no luma rule."""
+    oracle = shared / "oracles" / "metrics"
+    expected = golden(oracle / "reference.csv")["tang-matlab", image_id]
+    choices = Convention(
+        name="test",
+        origin="test",
+        average_gradient=AverageGradientChoices(divisor="cells"),
+        ssim=StructuralSimilarityChoices(border="replicate", data_range=1.0, combination="mean"),
+    )
+    fused, visible, infrared = (
+        torch.from_numpy(np.array(Image.open(oracle / "images" / f"{image_id}_{kind}.png")))
+        .double()
+        .reshape(1, 1, SIZES[image_id], -1)
+        for kind in ("f", "vi", "ir")
+    )
+    for name in ("EN", "AG", "SD", "SSIM"):
+        value = METRICS[name].function(fused, visible, infrared, choices)[name].item()
+        # With L = 1, C2 is 9e-4, against which rounding noise of flat areas counts.
+        relative = 1e-6 if name == "SSIM" else 1e-9
+        assert value == pytest.approx(expected[name], rel=relative, abs=1e-9), name

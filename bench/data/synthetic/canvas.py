@@ -32,8 +32,8 @@ BLACK: Colour = (0.0, 0.0, 0.0)
 
 
 def decay(depth: Array) -> Array:
-    """exp(-depth) to three digits, from products only (libm's exp may differ between machines)."""
-    t = 1.0 / (1.0 + np.asarray(depth, np.float64) / 16.0)
+    """Nearly exp(-depth), from products and one quotient (libm's exp may vary)."""
+    t: Array = 1.0 / (1.0 + np.asarray(depth, np.float64) / 16.0)
     for _ in range(4):
         t = t * t
     return t
@@ -41,8 +41,9 @@ def decay(depth: Array) -> Array:
 
 def smooth(t: Array) -> Array:
     """The smooth step from 0 at t <= 0 to 1 at t >= 1."""
-    t = np.clip(t, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
+    inside = np.clip(t, 0.0, 1.0)
+    step: Array = inside * inside * (3.0 - 2.0 * inside)
+    return step
 
 
 def blur(image: Array, sigma: float) -> Array:
@@ -67,7 +68,7 @@ def enlarge(grid: Array, height: int, width: int) -> Array:
     """Smooth interpolation of a coarse lattice to height×width."""
 
     def positions(n: int, m: int) -> tuple[NDArray[np.intp], Array]:
-        at = (np.arange(n) + 0.5) * ((m - 1) / n)
+        at: Array = (np.arange(n, dtype=np.float64) + 0.5) * ((m - 1) / n)
         low = np.minimum(at.astype(np.intp), m - 2)
         return low, smooth(at - low)
 
@@ -93,7 +94,8 @@ def clouds(rng: np.random.Generator, height: int, width: int, cell: float, octav
 def normal(rng: np.random.Generator, height: int, width: int) -> Array:
     """Nearly normal noise with unit variance, H×W: the centred sum of four random bytes."""
     raw = np.frombuffer(rng.bytes(4 * height * width), np.uint8).reshape(4, height, width)
-    return (raw.sum(axis=0, dtype=np.int64) - 510.0) / 147.8
+    noise: Array = (raw.sum(axis=0, dtype=np.int64) - 510.0) / 147.8
+    return noise
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,10 @@ def coverage(points: Sequence[Point2], height: int, width: int) -> tuple[Region,
     sign = np.where(yb[edge] > ya[edge], 1.0, -1.0)
     index = row * (columns + 2) + whole
     size = rows * (columns + 2)
-    area = np.bincount(index, sign * (1.0 - part), size) + np.bincount(
-        index + 1, sign * part, size + 1
-    )[:size]
+    area = (
+        np.bincount(index, sign * (1.0 - part), size)
+        + np.bincount(index + 1, sign * part, size + 1)[:size]
+    )
     cover = np.abs(np.cumsum(area.reshape(rows, columns + 2), axis=1))[:, :columns]
     share = np.minimum(cover, 1.0).reshape(y1 - y0, SUBROWS, columns).mean(axis=1)
     return (slice(y0, y1), slice(x0, x1)), share
@@ -177,7 +180,8 @@ class Canvas:
 
     def keep_backdrop(self, sigma: float, region: Region) -> None:
         """Remember the temperatures behind an object, without their detail."""
-        part = self.layers[SCENERY][region]
+        self.backdrop = self.layers[SCENERY].copy()
+        part = self.backdrop[region]
         if min(part.shape) > 2:
             part = blur(part, sigma)
         self.backdrop[region] = part
@@ -193,9 +197,7 @@ class Canvas:
         if found is None:
             return
         region, share = found
-        new = np.broadcast_to(
-            self.values(material, depth)[:, None, None], (LAYERS, *share.shape)
-        )
+        new = np.broadcast_to(self.values(material, depth)[:, None, None], (LAYERS, *share.shape))
         if material.temperature is None:
             new = new.copy()
             new[TEMPERATURE] = self.backdrop[region]

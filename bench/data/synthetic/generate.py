@@ -10,7 +10,8 @@ from pathlib import Path
 from bench.data.pairs import Pair, PairSet, Split
 from bench.data.synthetic.layouts import LAYOUTS, extras, slots
 from bench.data.synthetic.regimes import REGIMES
-from bench.data.synthetic.scene import CLASSES, PARTS, VERSION, render
+from bench.data.synthetic.scene import PARTS, VERSION, render
+from bench.data.synthetic.world import CLASSES
 from bench.errors import UserError, did_you_mean
 
 PAIRS = (96, 32, 32)
@@ -44,15 +45,22 @@ def _record(
     }
 
 
-def _known(dest: Path) -> object:
-    """The parameters of the set already under dest, or None."""
-    path = dest / RECORD
-    if not path.is_file():
-        return None
+def _known(path: Path) -> dict[str, object] | None:
+    """The record in a file, or None where there is none that can be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
+    return found if isinstance(found, dict) else None
+
+
+def _remove(dest: Path, record: dict[str, object] | None) -> None:
+    """Remove the pairs of an earlier record, so that none is left beside a new set's."""
+    layout, pairs = (record or {}).get("layout"), (record or {}).get("pairs")
+    if isinstance(layout, str) and layout in LAYOUTS and isinstance(pairs, list):
+        for slot in slots(pairs):
+            for path in LAYOUTS[layout](dest, slot):
+                path.unlink(missing_ok=True)
 
 
 def _checked(seed: int, pairs: tuple[int, ...], size: tuple[int, ...]) -> None:
@@ -82,8 +90,8 @@ def generate(
     """Write the set under dest; a finished set is kept, an interrupted one is completed.
 
     pairs: counts of train, val and test. size: width, height. layout: "folder", "m3fd", "msrs".
-    progress is called with (pairs done, pairs in all). Pairs already there are not rendered again
-    only when they come from the same parameters.
+    progress is called with (pairs done, pairs in all). Files that are there from the same
+    parameters are kept; those of other parameters are replaced, and removed where unused.
     """
     _checked(seed, pairs, size)
     if layout not in LAYOUTS:
@@ -92,15 +100,20 @@ def generate(
             f"use one of {', '.join(LAYOUTS)}."
         )
     record = _record(seed, pairs, size, layout)
-    if _known(dest) == record:
-        return
     started = dest / f".{RECORD}.started"
     text = json.dumps(record, indent=1) + "\n"
-    resume = started.is_file() and started.read_text(encoding="utf-8") == text
+    every = slots(pairs)
+    finished = _known(dest / RECORD)
+    if finished == record and all(
+        path.is_file() for slot in every for path in LAYOUTS[layout](dest, slot)
+    ):
+        return
+    resume = record in (finished, _known(started))
     if not resume:
+        for old in (finished, _known(started)):
+            _remove(dest, old)
         (dest / RECORD).unlink(missing_ok=True)
         _put(started, text.encode())
-    every = slots(pairs)
     for done, slot in enumerate(every, start=1):
         files = LAYOUTS[layout](dest, slot)
         missing = [path for path in files if not (resume and path.is_file())]
@@ -122,7 +135,9 @@ def _numbers(options: Mapping[str, object], key: str, default: tuple[int, ...]) 
     if not isinstance(value, list | tuple) or not all(
         isinstance(v, int) and not isinstance(v, bool) for v in value
     ):
-        raise UserError(f"synthetic: option '{key}' must be a list of whole numbers, not {value!r}.")
+        raise UserError(
+            f"synthetic: option '{key}' must be a list of whole numbers, not {value!r}."
+        )
     return tuple(value)
 
 
@@ -162,7 +177,7 @@ def load(root: Path, options: Mapping[str, object]) -> PairSet:
         mask_classes=("background", *CLASSES),
         footnotes=(
             f"synthetic: generated street scenes (generator {VERSION}, seed {seed}, "
-            f"{shape[0]}x{shape[1]}); they show that the suite works and rank nothing by themselves.",
+            f"{shape[0]}x{shape[1]}); they show that the suite works, not how methods rank.",
         ),
         attributes={s.stem: REGIMES[s.index % len(REGIMES)] for s in every},
     )

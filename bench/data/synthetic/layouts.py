@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.synthetic.scene import CLASSES, PARTS, Box, Scene
+from bench.data.synthetic.scene import PARTS, Box, Scene
+from bench.data.synthetic.world import CLASSES
 
 Writer = Callable[[Scene], bytes]
 

@@ -47,9 +47,7 @@ def _stream(seed: int, split: str, index: int, use: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
-def render(
-    seed: int, split: str, index: int, width: int, height: int, *, skip: int = 0
-) -> Scene:
+def render(seed: int, split: str, index: int, width: int, height: int, *, skip: int = 0) -> Scene:
     """Pair number `index` of a split, the same on every machine.
 
     skip: leaves out object number skip (1-based, far to near), all else being equal.

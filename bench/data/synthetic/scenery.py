@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.data.synthetic import figures, shapes
+from bench.data.synthetic import figures, shapes, vehicles
 from bench.data.synthetic.canvas import (
     ALBEDO,
     DEPTH,
@@ -20,6 +20,7 @@ from bench.data.synthetic.canvas import (
     coverage,
     smooth,
 )
+from bench.data.synthetic.look import Look
 from bench.data.synthetic.regimes import Regime
 from bench.data.synthetic.world import INFRARED, KINDS, VISIBLE, Street, Thing, World, box
 
@@ -73,14 +74,14 @@ def paint_ground(canvas: Canvas, regime: Regime, street: Street, rng: np.random.
     grain = 0.80 + 0.4 * clouds(rng, camera.height_px, camera.width, camera.width / 6.0, 6)
 
     def band(low: float, high: float) -> Array:
-        return np.clip((across - low) / pixel + 0.5, 0.0, 1.0) * np.clip(
-            (high - across) / pixel + 0.5, 0.0, 1.0
-        )
+        left = np.clip((across - low) / pixel + 0.5, 0.0, 1.0)
+        inside: Array = left * np.clip((high - across) / pixel + 0.5, 0.0, 1.0)
+        return inside
 
     def stretch(low: float, high: float) -> Array:
-        return np.clip((z - low) / pixel_z + 0.5, 0.0, 1.0) * np.clip(
-            (high - z) / pixel_z + 0.5, 0.0, 1.0
-        )
+        begun = np.clip((z - low) / pixel_z + 0.5, 0.0, 1.0)
+        inside: Array = begun * np.clip((high - z) / pixel_z + 0.5, 0.0, 1.0)
+        return inside
 
     air = regime.air
     canvas.layers[EMISSION] *= 1.0 - below
@@ -88,7 +89,9 @@ def paint_ground(canvas: Canvas, regime: Regime, street: Street, rng: np.random.
     _set(canvas, below, grass, air + regime.plants + 0.5)
     edge = street.half + street.pavement
     stone = 0.24 + 0.10 * float(rng.random())
-    _set(canvas, below * band(-edge, edge), (stone, 0.97 * stone, 0.92 * stone), air + regime.ground)
+    _set(
+        canvas, below * band(-edge, edge), (stone, 0.97 * stone, 0.92 * stone), air + regime.ground
+    )
     joints = np.abs((z / 1.2) % 1.0 - 0.5) < 0.05
     walk = band(-edge, -street.half) + band(street.half, edge)
     fade = np.clip(0.12 / pixel_z, 0.0, 1.0)
@@ -171,7 +174,12 @@ def _facade(
 
 
 def paint_house(
-    canvas: Canvas, regime: Regime, side: float, wall_x: float, near: float, rng: np.random.Generator
+    canvas: Canvas,
+    regime: Regime,
+    side: float,
+    wall_x: float,
+    near: float,
+    rng: np.random.Generator,
 ) -> None:
     """One block: the wall along the street and the wall that faces us."""
     long, roof = 9.0 + 12.0 * float(rng.random()), 5.5 + 14.0 * float(rng.random())
@@ -185,7 +193,9 @@ def paint_house(
     _facade(canvas, front, wall, regime, lit, ("z", near), roof)
 
 
-def paint_tree(canvas: Canvas, regime: Regime, x: float, z: float, rng: np.random.Generator) -> None:
+def paint_tree(
+    canvas: Canvas, regime: Regime, x: float, z: float, rng: np.random.Generator
+) -> None:
     """A trunk and a crown of leaf clumps, or a conifer."""
     leaf = LEAVES[int(rng.integers(len(LEAVES)))]
     bark = Material((0.10, 0.07, 0.05), regime.air + regime.plants + 1.5)
@@ -236,15 +246,19 @@ def paint_hills(canvas: Canvas, regime: Regime, rng: np.random.Generator) -> Non
         x += wide * (0.7 + 0.4 * float(rng.random()))
 
 
-def look_of(thing: Thing, regime: Regime) -> figures.Look:
-    """How an object's signature shows: its warmth, its paint, its lights, the light on it."""
-    dark = thing.cause == "dark"
+def look_of(thing: Thing, regime: Regime, behind: Array) -> Look:
+    """How an object's signature shows: its warmth, its paint, its lights, the light on it.
+
+    behind: mean albedo of what it stands before (3).
+    """
+    dull = (float(behind[0]), float(behind[1]), float(behind[2]))
     lamps = regime.lights and thing.signature != INFRARED
     if thing.signature == VISIBLE and thing.kind != "Lamp":
         lamps = False
     light = {"night": 0.45, "challenge": 0.25}.get(regime.name, 0.0)
-    return figures.Look(
-        regime.air, thing.signature != VISIBLE, dark, thing.signature == VISIBLE, lamps,
+    return Look(
+        regime.air, thing.signature != VISIBLE, dull if thing.cause == "dark" else None,
+        thing.signature == VISIBLE, lamps,
         light, regime.sun,
     )  # fmt: skip
 
@@ -253,7 +267,6 @@ def paint_thing(canvas: Canvas, thing: Thing, regime: Regime, owner: int) -> Non
     """A contact shadow, then the object."""
     rng = np.random.Generator(np.random.PCG64(thing.seed))
     camera = canvas.camera
-    look = look_of(thing, regime)
     x0, y0, x1, y1 = box(thing, camera)
     # A lamp's arm reaches farther than the box that keeps objects apart.
     margin = 0.3 * (y1 - y0) + 2 if thing.kind != "Lamp" else 1.2 * (y1 - y0)
@@ -261,6 +274,7 @@ def paint_thing(canvas: Canvas, thing: Thing, regime: Regime, owner: int) -> Non
         slice(max(int(y0 - margin), 0), max(min(int(y1 + margin), camera.height_px), 1)),
         slice(max(int(x0 - margin), 0), max(min(int(x1 + margin), camera.width), 1)),
     )
+    look = look_of(thing, regime, canvas.layers[(ALBEDO, *region)].mean(axis=(1, 2)))
     if not look.warm:
         canvas.keep_backdrop(max((y1 - y0) / 12.0, 1.0), region)
     _, half, _, long, _, _ = KINDS[thing.kind]
@@ -283,8 +297,8 @@ def paint_thing(canvas: Canvas, thing: Thing, regime: Regime, owner: int) -> Non
         parts = figures.lamp(rng, look)
     else:
         maker = {
-            "Car": figures.car, "Bus": figures.bus, "Truck": figures.truck,
-            "Motorcycle": figures.motorcycle,
+            "Car": vehicles.car, "Bus": vehicles.bus, "Truck": vehicles.truck,
+            "Motorcycle": vehicles.motorcycle,
         }[thing.kind]  # fmt: skip
         parts = maker(rng, look, fz < 0.3)
     shapes.draw(canvas, parts, pose, owner)

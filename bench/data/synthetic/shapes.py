@@ -6,10 +6,11 @@ centre. A patch with an outward direction is drawn only where it faces the camer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.data.synthetic.canvas import Canvas, Colour, Material, Point2, Point3
+from bench.data.synthetic.canvas import Canvas, Material, Point2, Point3
 
 # Twelve points of the unit circle with rational coordinates: the same on every machine.
 _TAN = (-3.732, -1.732, -1.0, -0.577, -0.268, 0.0, 0.268, 0.577, 1.0, 1.732, 3.732)
@@ -70,10 +71,9 @@ def _faces(points: Sequence[Point3], outward: Point3, eye: Point3) -> bool:
 
 def draw(canvas: Canvas, parts: Sequence[Part], pose: Pose, owner: int) -> None:
     """Paint an object's parts from far to near."""
-    eye_world = (0.0, canvas.camera.height, 0.0)
     dx, dz = -pose.x, -pose.z
     fx, fz = pose.forward
-    eye = (dx * fz - dz * fx, eye_world[1], dx * fx + dz * fz)
+    eye = (dx * fz - dz * fx, canvas.camera.height, dx * fx + dz * fz)
 
     def distance(part: Part) -> float:
         return sum((part.centre[i] - eye[i]) ** 2 for i in range(3))
@@ -105,7 +105,7 @@ def prism(
             (-wide(v0), v0, w0), (wide(v0), v0, w0), (wide(v1), v1, w1), (-wide(v1), v1, w1),
         )  # fmt: skip
         outward = (0.0, -(w1 - w0), v1 - v0)
-        length = (outward[1] ** 2 + outward[2] ** 2) ** 0.5 or 1.0
+        length = math.sqrt(outward[1] ** 2 + outward[2] ** 2) or 1.0
         factor = 0.8 + 0.3 * outward[1] / length
         patches.append(Patch(quad, shaded(material, factor), outward))
     for sign, factor in ((-1.0, 0.66), (1.0, 0.72)):
@@ -167,8 +167,3 @@ def wheels(
             outline = rectangle(s * half - 0.11 * (s + 1), s * half + 0.11 * (1 - s), 0.0, radius)
             patches.append(on_end(outline, ((w, 0.0), (w, 1.0)), tyre, ahead))
     return tuple(patches)
-
-
-def mix(a: Colour, b: Colour, t: float) -> Colour:
-    """Between two colours."""
-    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t

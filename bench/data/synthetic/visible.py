@@ -27,7 +27,7 @@ def _illumination(canvas: Canvas, world: World) -> Array:
     """Light on each pixel, 3×H×W: ambient, pools under lamps, shadow around dark objects."""
     regime, camera = world.regime, canvas.camera
     depth = canvas.layers[DEPTH]
-    light = np.ones((3, *depth.shape)) * np.array(regime.ambient)[:, None, None]
+    light: Array = np.ones((3, *depth.shape)) * np.array(regime.ambient)[:, None, None]
     if not regime.lights:
         return light
     columns = (np.arange(camera.width) + 0.5 - camera.centre)[None, :]
@@ -76,7 +76,7 @@ def _glow(light: Array, scale: float, haze: float) -> Array:
     rows, columns = -(-h // 4) * 4, -(-w // 4) * 4
     wide = np.pad(light, ((0, rows - h), (0, columns - w)))
     small = wide.reshape(rows // 4, 4, columns // 4, 4).mean(axis=(1, 3))
-    spread = 0.5 * blur(small, 0.9 * scale) + (0.12 + haze) * blur(small, 4.0 * scale)
+    spread: Array = 0.5 * blur(small, 0.9 * scale) + (0.12 + haze) * blur(small, 4.0 * scale)
     return enlarge(spread, h, w)
 
 

@@ -171,6 +171,12 @@ def _hidden(thing: Thing, plumes: list[Plume], camera: Camera) -> bool:
     )
 
 
+def _drift(plume: Plume) -> Plume:
+    """The plume with the thinner smoke that rises and leans from it."""
+    w, h = plume.x1 - plume.x0, plume.y1 - plume.y0
+    return replace(plume, x0=plume.x0 - 0.5 * w, x1=plume.x1 + 0.5 * w, y0=plume.y0 - 1.3 * h)
+
+
 def _smoke(
     rng: np.random.Generator, things: list[Thing], camera: Camera, decoys: int
 ) -> tuple[list[Thing], list[Plume]]:
@@ -182,11 +188,16 @@ def _smoke(
     plumes = [_plume(rng, t, camera) for t in things if t.cause == "smoke"]
     settled = []
     for thing in things:
-        if thing.cause != "smoke" and _hidden(thing, plumes, camera):
-            if thing.kind == "Lamp":
-                continue
-            thing = replace(thing, signature=INFRARED, cause="smoke")
-        settled.append(thing)
+        if thing.cause == "smoke":
+            settled.append(thing)
+        elif _hidden(thing, plumes, camera):
+            if thing.kind != "Lamp":
+                settled.append(replace(thing, signature=INFRARED, cause="smoke"))
+        elif thing.signature == VISIBLE and _hidden(thing, [_drift(p) for p in plumes], camera):
+            if thing.kind != "Lamp":
+                settled.append(replace(thing, signature=BOTH))
+        else:
+            settled.append(thing)
     for _ in range(3 * decoys):
         lot = rng.random(3)
         kind = ("People", "Car", "Motorcycle")[int(rng.integers(3))]
@@ -194,7 +205,7 @@ def _smoke(
         x = (0.9 * float(lot[1]) - 0.45) * camera.width * z / camera.focal
         ghost = Thing(kind, x, z, (0.0, 1.0), False, BOTH, "", 0)
         decoy = _plume(rng, ghost, camera)
-        if decoys and not any(_hidden(thing, [decoy], camera) for thing in settled):
+        if decoys and not any(_hidden(thing, [_drift(decoy)], camera) for thing in settled):
             plumes.append(decoy)
             decoys -= 1
     return settled, plumes
@@ -234,13 +245,10 @@ def build(rng: np.random.Generator, regime_name: str, width: int, height: int) -
         x, away, across = _spot(rng, kind, street)
         infrared, visible = SHARES.get(kind, COMMON_SHARES)
         lot = float(rng.random())
-        signature = (
-            INFRARED if lot < infrared else VISIBLE if lot < infrared + visible else BOTH
-        )
+        signature = INFRARED if lot < infrared else VISIBLE if lot < infrared + visible else BOTH
         cause = ""
         if signature == INFRARED:
-            dark = {"night": 1.0, "challenge": 0.25}.get(regime.name, 0.0)
-            cause = "dark" if rng.random() < dark else "smoke"
+            cause = "dark" if regime.name == "night" else "smoke"
         if regime.name == "challenge" and not things:
             # Glare belongs to this regime: one oncoming car with its headlights on.
             kind, signature, cause, away, across = "Car", BOTH, "", False, False

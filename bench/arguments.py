@@ -1,0 +1,216 @@
+"""The command line of `bench`: every command with its flags and an example."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any
+
+CONFIG = "bench.toml"
+Handlers = Mapping[str, Callable[[argparse.Namespace], int]]
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a comma-separated list."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key or not value:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
+    return key, value
+
+
+def _counts(text: str) -> tuple[int, int, int]:
+    parts = text.split(",")
+    if len(parts) != 3 or not all(p.isdigit() for p in parts):
+        raise argparse.ArgumentTypeError(f"'{text}' is not TRAIN,VAL,TEST")
+    return int(parts[0]), int(parts[1]), int(parts[2])
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
+        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT of at least 32x32")
+    return int(width), int(height)
+
+
+def _seed_list(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in words(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of integers") from None
+
+
+def _add(commands: Any, handlers: Handlers, key: str, help_: str, example: str) -> Any:
+    parser = commands.add_parser(
+        key.rpartition("_")[2],
+        help=help_,
+        description=help_,
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(function=handlers[key])
+    parser.add_argument("--config", help=f"configuration file (default: {CONFIG} where it exists)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        type=_assignment,
+        metavar="KEY=VALUE",
+        help="any key of bench.toml",
+    )
+    return parser
+
+
+def _add_run_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--methods", type=words, help="names, or all")
+    parser.add_argument("--datasets", type=words)
+    parser.add_argument("--stages", type=words, help="of fuse,score,detect,profile")
+    parser.add_argument("--name", help="name of the run: its folder under the results")
+    parser.add_argument("--results", help="folder of all runs")
+    parser.add_argument("--limit", type=int, help="only the first N pairs of each set")
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 ...")
+    parser.add_argument("--threads", type=int, help="CPU threads (0: all)")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--data-root", help="folder that holds MSRS, M3FD, TNO ...")
+    parser.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
+    parser.add_argument("--weights", action="append", type=_assignment, metavar="METHOD=FILE")
+    parser.add_argument("--weights-folder", help="folder of imported checkpoints")
+    parser.add_argument("--output", help="clip (the rule) or authors")
+    parser.add_argument("--random-weights", action="store_true", help="for tests; the row says so")
+    parser.add_argument("--convention", help="metric convention")
+    parser.add_argument("--preset", help="detection recipe: quick or standard")
+    parser.add_argument("--seeds", type=_seed_list, help="detection seeds, such as 0,1,2")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--no-tables", action="store_true")
+
+
+def parser(handlers: Handlers) -> argparse.ArgumentParser:
+    """The whole command line; `handlers` has a function for every command."""
+    top = argparse.ArgumentParser(
+        prog="bench", description="The reference benchmark for visible-infrared image fusion."
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    run = _add(
+        commands,
+        handlers,
+        "run",
+        "fuse, score, detect and profile, then print the tables",
+        "bench run --methods average,dsifuse --stages fuse,score",
+    )
+    _add_run_flags(run)
+    tables = _add(
+        commands,
+        handlers,
+        "tables",
+        "write a run's tables as CSV, LaTeX and Markdown",
+        "bench tables 1-4 --run results/demo",
+    )
+    tables.add_argument(
+        "numbers", nargs="*", help="such as 1-4, 2, detection-synthetic; default all"
+    )
+    tables.add_argument("--run", help="folder of a run (default: the configured one)")
+    figures = _add(
+        commands,
+        handlers,
+        "figures",
+        "draw a run's qualitative panels",
+        "bench figures --run results/demo --dataset synthetic",
+    )
+    figures.add_argument("--run")
+    figures.add_argument("--dataset", help="default: every set of the run")
+    figures.add_argument("--pairs", type=words, help="ids; default: where methods differ most")
+    score = _add(
+        commands,
+        handlers,
+        "score",
+        "score anyone's fused images against their sources",
+        "bench score --fused OUT --visible VIS --infrared IR --out scores.csv",
+    )
+    for folder in ("fused", "visible", "infrared"):
+        score.add_argument(f"--{folder}", required=True, help=f"folder of {folder} images")
+    score.add_argument("--metrics", type=words)
+    score.add_argument("--convention")
+    score.add_argument("--out", help="CSV of per-image values")
+    for key, help_ in (
+        ("methods", "list the methods"),
+        ("datasets", "list the data sets"),
+        ("metrics", "list the metrics"),
+        ("doctor", "versions, device, data and weights found, and what is missing"),
+    ):
+        listing = _add(commands, handlers, key, help_, f"bench {key} --json")
+        listing.add_argument("--json", action="store_true")
+        listing.add_argument("--data-root")
+        listing.add_argument("--weights-folder")
+    status = _add(
+        commands, handlers, "status", "the jobs of a run", "bench status --run results/demo"
+    )
+    status.add_argument("--run")
+    status.add_argument("--json", action="store_true")
+    data = commands.add_parser("data", help="check a data set or write the synthetic one")
+    data_commands = data.add_subparsers(required=True, metavar="COMMAND")
+    check = _add(
+        data_commands,
+        handlers,
+        "data_check",
+        "decode and compare every pair of a set",
+        "bench data check synthetic",
+    )
+    check.add_argument("dataset")
+    check.add_argument("--data-root")
+    check.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
+    synth = _add(
+        data_commands,
+        handlers,
+        "data_synth",
+        "write the synthetic world to disk",
+        "bench data synth data/toy --layout m3fd --pairs 20,5,5",
+    )
+    synth.add_argument("dest")
+    synth.add_argument("--layout", choices=("folder", "m3fd", "msrs"), default="folder")
+    synth.add_argument("--pairs", type=_counts, default=(96, 32, 32), metavar="TRAIN,VAL,TEST")
+    synth.add_argument("--size", type=_size, default=(384, 288), metavar="WIDTHxHEIGHT")
+    synth.add_argument("--seed", type=int, default=0)
+    weights = commands.add_parser("weights", help="list or import weight files")
+    weights_commands = weights.add_subparsers(required=True, metavar="COMMAND")
+    listed = _add(
+        weights_commands,
+        handlers,
+        "weights_list",
+        "every known weight file and its status",
+        "bench weights list --json",
+    )
+    listed.add_argument("--json", action="store_true")
+    listed.add_argument("--weights-folder")
+    imported = _add(
+        weights_commands,
+        handlers,
+        "weights_import",
+        "check and keep an official file",
+        "bench weights import seafusion SeAFusion.pth",
+    )
+    imported.add_argument("method")
+    imported.add_argument("file")
+    imported.add_argument("--weights-folder")
+    train = _add(
+        commands,
+        handlers,
+        "train",
+        "train a fusion network",
+        "bench train dsifuse --train-data synthetic --budget 2m",
+    )
+    train.add_argument("method")
+    train.add_argument("--train-data", type=words, default=("synthetic",), help="data sets")
+    train.add_argument("--budget", default="30m", help="time, such as 90s, 30m, 2h")
+    train.add_argument("--iterations", type=int)
+    train.add_argument("--variant")
+    train.add_argument("--crop", type=int)
+    train.add_argument("--batch", type=int)
+    train.add_argument("--out", help="folder (default: results/train-METHOD)")
+    for flag in ("--seed", "--threads"):
+        train.add_argument(flag, type=int)
+    train.add_argument("--device")
+    train.add_argument("--data-root")
+    train.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
+    return top

@@ -1,0 +1,273 @@
+"""The trainer on a tiny set: it learns, resumes bit for bit, mixes labels, and says what it did."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from bench.data.images import write_png
+from bench.data.pairs import Pair
+from bench.errors import UserError
+from bench.methods.contract import Card, Method, Protocol, Recipe, TrainingBatch
+from bench.training import TrainingGroup, train
+from bench.training.dataset import (
+    Sampler,
+    centre_crops,
+    decode_once,
+    held_out_ids,
+    split_entries,
+)
+from models.dsifuse import METHOD
+
+SIDE = 32
+
+
+class Blend(nn.Module):
+    """A small network with batch norm and dropout: state and random numbers both matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Conv2d(4, 1, 1),
+        )
+
+    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        return self.net(torch.cat([visible, infrared], dim=1))
+
+
+def brighter(network: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+    target = torch.maximum(batch.visible, batch.infrared)
+    return {"total": (network(batch.visible, batch.infrared) - target).square().mean()}
+
+
+def method(**recipe: object) -> Method:
+    settings = {"crop": SIDE, "batch": 2, "learning_rate": 1e-2, "ema": 0.9, **recipe}
+    return Method(
+        Card("blend", "Blend", None, "", "cnn", "", ""),
+        Protocol("luma"),
+        Blend,
+        recipe=Recipe(loss=brighter, **settings),  # type: ignore[arg-type]
+        variants={"same": Blend},
+    )
+
+
+def write_pairs(
+    folder: Path, count: int, size: tuple[int, int], masks: bool = False
+) -> tuple[Pair, ...]:
+    """count pairs of height × width with values that tell them apart."""
+    random = np.random.default_rng(count)
+    pairs = []
+    for i in range(count):
+        height, width = size
+        visible = random.integers(1, 250, (height, width, 3), dtype=np.uint8)
+        infrared = np.full((height, width), 40 + i, np.uint8)
+        infrared[: height // 2] = 200
+        paths = [folder / f"{kind}{i}.png" for kind in ("v", "r", "m")]
+        folder.mkdir(parents=True, exist_ok=True)
+        write_png(paths[0], visible)
+        write_png(paths[1], infrared)
+        mask = None
+        if masks:
+            write_png(paths[2], (infrared > 100).astype(np.uint8) * (1 + i % 6))
+            mask = paths[2]
+        pairs.append(Pair(f"p{i}", paths[0], paths[1], mask=mask))
+    return tuple(pairs)
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> TrainingGroup:
+    return TrainingGroup("toy/train", write_pairs(tmp_path / "toy", 10, (40, 50)))
+
+
+def test_pixels_are_decoded_once_and_unchanged(tmp_path: Path) -> None:
+    masked = TrainingGroup("a", write_pairs(tmp_path / "a", 3, (33, 47), masks=True))
+    plain = TrainingGroup("b", write_pairs(tmp_path / "b", 2, (50, 41)))
+    pixels = decode_once([masked, plain], tmp_path / "cache")
+    last = pixels.entries[-1]
+    assert (last.group, last.id, last.height, last.width) == ("b", "p1", 50, 41)
+    assert pixels.mask(last) is None
+    assert pixels.infrared(last)[-1, -1] == 41
+    first = pixels.mask(pixels.entries[0])
+    assert first is not None
+    assert first[0, 0] == 1
+    assert first[-1, -1] == 0
+    stamp = next((tmp_path / "cache").glob("*/pixels.u8")).stat().st_mtime_ns
+    again = decode_once([masked, plain], tmp_path / "cache")
+    assert again.entries == pixels.entries
+    assert next((tmp_path / "cache").glob("*/pixels.u8")).stat().st_mtime_ns == stamp
+
+
+def test_crops_of_small_images_are_padded_and_depend_on_seed_and_iteration(
+    tmp_path: Path,
+) -> None:
+    small = TrainingGroup("s", write_pairs(tmp_path / "s", 4, (20, 70), masks=True))
+    pixels = decode_once([small], tmp_path / "cache")
+    sampler = Sampler(pixels, (pixels.entries,), (1.0,), seed=5, side=SIDE, batch=3)
+    crops = sampler(7)
+    assert crops.visible.shape == (3, 3, SIDE, SIDE)
+    assert crops.infrared.shape == (3, 1, SIDE, SIDE)
+    assert crops.mask.shape == (3, SIDE, SIDE)
+    # Reflection: row 20 repeats row 18.
+    assert (crops.visible[:, :, 20] == crops.visible[:, :, 18]).all()
+    # Pixels stay registered under flips: the warm half is the labelled half.
+    assert ((crops.mask > 0) == (crops.infrared[:, 0] > 100)).all()
+    assert (sampler(7).visible == crops.visible).all()
+    assert (sampler(8).visible != crops.visible).any()
+    dimmed = Sampler(pixels, (pixels.entries,), (1.0,), 5, SIDE, 3, dim=1.0)(7)
+    assert dimmed.visible.mean() < 0.85 * crops.visible.mean()
+
+
+def test_a_fixed_tenth_is_held_out(tmp_path: Path, group: TrainingGroup) -> None:
+    held = held_out_ids(group)
+    assert len(held) == 1
+    assert held == held_out_ids(TrainingGroup("other", group.pairs[::-1]))
+    pixels = decode_once([group], tmp_path / "cache")
+    train_entries, held_entries = split_entries(pixels, [group])
+    assert {entry.id for entry in held_entries} == held
+    assert len(train_entries[0]) == 9
+    assert centre_crops(pixels, held_entries, SIDE).visible.shape == (1, 3, SIDE, SIDE)
+    assert held_out_ids(TrainingGroup("few", group.pairs[:9])) == frozenset()
+
+
+def test_training_learns_and_its_card_tells_how(tmp_path: Path, group: TrainingGroup) -> None:
+    lines: list[str] = []
+    path = train(
+        method(), [group], out=tmp_path / "out", seed=3, iterations=60, log_every=1,
+        validate_every=30, report=lines.append,
+    )  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    losses = [float(row["total"]) for row in rows]
+    assert len(losses) == 60
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    assert float(rows[-1]["rate"]) < 0.05 * float(rows[0]["rate"])
+    card = json.loads(path.with_suffix(".json").read_text())
+    data = path.read_bytes()
+    assert card["sha256"] == hashlib.sha256(data).hexdigest()
+    assert card["bytes"] == len(data)
+    assert (card["iterations"], card["seed"]) == (60, 3)
+    assert card["data"] == [{"name": "toy/train", "pairs": 10, "share": None}]
+    assert "CPU core" in card["hardware"]
+    assert card["validation"]["pairs"] == 1
+    assert len(lines) == 3
+    network = Blend()
+    network.load_state_dict(load_file(path))
+
+
+def test_resume_continues_bit_for_bit(tmp_path: Path, group: TrainingGroup) -> None:
+    """Six iterations straight equal three, a kill, a stale log row, and three more."""
+    dsifuse_pairs = TrainingGroup("toy/train", write_pairs(tmp_path / "m", 4, (40, 50), masks=True))
+    for chosen, groups in ((method(), [group]), (METHOD, [group, dsifuse_pairs])):
+        if chosen is METHOD:
+            groups = [TrainingGroup("x", group.pairs[:4]), TrainingGroup("y", dsifuse_pairs.pairs)]
+        options = {"seed": 1, "iterations": 6, "crop": 32, "batch": 2, "log_every": 1}
+        straight = tmp_path / f"{chosen.name}-straight"
+        expected = load_file(train(chosen, groups, out=straight, **options))
+        broken = tmp_path / f"{chosen.name}-broken"
+
+        class Killed(Exception):
+            pass
+
+        def die(line: str, killed: type[Exception] = Killed) -> None:
+            raise killed(line)
+
+        with pytest.raises(Killed):
+            # Checkpoints after every step; the report at iteration 4 stands for the kill.
+            train(
+                chosen, [*groups, TrainingGroup("v", group.pairs, share=0.0)], out=broken,
+                checkpoint_seconds=0.0, validate_every=4, report=die, **options,
+            )  # fmt: skip
+        with pytest.raises(Killed):
+            train(
+                chosen, [*groups, TrainingGroup("v", group.pairs, share=0.0)],
+                out=straight.with_name(straight.name + "2"), validate_every=99, report=die,
+                **options,
+            )  # fmt: skip
+        both = [
+            torch.load(folder / "checkpoint.pt", weights_only=True)
+            for folder in (straight.with_name(straight.name + "2"), broken)
+        ]
+        assert both[0]["iteration"] == 6
+        assert both[1]["iteration"] == 3
+        groups = [*groups, TrainingGroup("v", group.pairs, share=0.0)]
+        resumed = load_file(train(chosen, groups, out=broken, **options))
+        reference = both[0]["average"]
+        assert resumed.keys() == expected.keys()
+        assert all(torch.equal(resumed[key], reference[key]) for key in resumed)
+        rows = list(csv.DictReader((broken / "log.csv").open()))
+        assert [row["iteration"] for row in rows] == [str(i) for i in range(1, 7)]
+
+
+def test_a_checkpoint_of_another_training_is_refused(
+    tmp_path: Path, group: TrainingGroup
+) -> None:
+    train(method(), [group], out=tmp_path / "out", seed=1, iterations=1)
+    with pytest.raises(UserError, match="another seed"):
+        train(method(), [group], out=tmp_path / "out", seed=2, iterations=1)
+
+
+def test_a_finished_training_is_not_run_again(tmp_path: Path, group: TrainingGroup) -> None:
+    first = train(method(), [group], out=tmp_path / "out", iterations=2).read_bytes()
+    assert train(method(), [group], out=tmp_path / "out", iterations=2).read_bytes() == first
+
+
+def test_a_budget_ends_the_training(tmp_path: Path, group: TrainingGroup) -> None:
+    path = train(method(), [group], out=tmp_path / "out", iterations=10**9, budget_seconds=0.2)
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert 0 < card["iterations"] < 10**9
+    assert card["seconds"] >= 0.2
+
+
+def test_dsifuse_learns_on_mixed_labels(tmp_path: Path) -> None:
+    groups = [
+        TrainingGroup("plain", write_pairs(tmp_path / "p", 4, (40, 50)), share=0.5),
+        TrainingGroup("masked", write_pairs(tmp_path / "m", 4, (40, 50), masks=True), share=0.5),
+    ]
+    path = train(
+        METHOD, groups, out=tmp_path / "out", iterations=30, crop=32, batch=4, log_every=1
+    )
+    rows = list(csv.DictReader((tmp_path / "out" / "log.csv").open()))
+    semantic = [float(row["semantic"]) for row in rows if float(row["semantic"]) > 0]
+    total = [float(row["total"]) for row in rows]
+    assert sum(semantic[-5:]) < 0.8 * sum(semantic[:5])
+    assert sum(total[-5:]) < sum(total[:5])
+    METHOD.build().load_state_dict(load_file(path))
+
+
+def test_ablated_variants_train(tmp_path: Path) -> None:
+    groups = [TrainingGroup("masked", write_pairs(tmp_path / "m", 3, (40, 50), masks=True))]
+    path = train(
+        METHOD, groups, out=tmp_path / "out", iterations=1, crop=32, batch=2, variant="no-sg"
+    )
+    assert path.name == "dsifuse-no-sg.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variant": "sam"}, "did you mean 'same'"),
+        ({"iterations": None}, "give the training an end"),
+    ],
+)
+def test_errors_say_what_to_do(
+    tmp_path: Path, group: TrainingGroup, change: dict[str, object], message: str
+) -> None:
+    options: dict[str, object] = {"iterations": 1, **change}
+    with pytest.raises(UserError, match=message):
+        train(method(), [group], out=tmp_path / "out", **options)  # type: ignore[arg-type]
+
+
+def test_crop_must_fit_the_protocol(tmp_path: Path, group: TrainingGroup) -> None:
+    with pytest.raises(UserError, match="multiple of 32"):
+        train(METHOD, [group], out=tmp_path / "out", iterations=1, crop=48)
