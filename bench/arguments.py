@@ -22,6 +22,14 @@ def _assignment(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _seconds(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.replace(".", "", 1).isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time such as 90s, 30m or 2h")
+    return float(number) * units[unit]
+
+
 def _counts(text: str) -> tuple[int, int, int]:
     parts = text.split(",")
     if len(parts) != 3 or not all(p.isdigit() for p in parts):
@@ -120,6 +128,8 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     figures.add_argument("--run")
     figures.add_argument("--dataset", help="default: every set of the run")
+    figures.add_argument("--data-root")
+    figures.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
     figures.add_argument("--pairs", type=words, help="ids; default: where methods differ most")
     score = _add(
         commands,
@@ -202,7 +212,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     train.add_argument("method")
     train.add_argument("--train-data", type=words, default=("synthetic",), help="data sets")
-    train.add_argument("--budget", default="30m", help="time, such as 90s, 30m, 2h")
+    train.add_argument("--budget", type=_seconds, default=1800.0, help="time, such as 90s, 30m, 2h")
     train.add_argument("--iterations", type=int)
     train.add_argument("--variant")
     train.add_argument("--crop", type=int)

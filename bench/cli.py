@@ -105,12 +105,13 @@ def _run(args: argparse.Namespace) -> int:
 def _print_tables(console: Any, run: Path, wanted: Sequence[str]) -> None:
     from bench.report.choice import choose
     from bench.report.frame import read_jobs, read_results
-    from bench.report.render import terminal, write_tables
+    from bench.report.render import terminal, write_files
     from bench.report.tables import all_tables
 
-    chosen = choose(all_tables(read_results(run), read_jobs(run)), wanted)
-    write_tables(run, run / "tables")
-    for table in chosen:
+    tables = all_tables(read_results(run), read_jobs(run))
+    if wanted or tables:
+        write_files(tables, run / "tables")
+    for table in choose(tables, wanted):
         console.print(terminal(table))
         console.print()
 
@@ -132,10 +133,16 @@ def _tables(args: argparse.Namespace) -> int:
 
 
 def _figures(args: argparse.Namespace) -> int:
-    from bench.report.write import write_panels
+    from bench.jobs.plan import load_data
+    from bench.report.frame import read_jobs
+    from bench.report.panels import draw
 
-    for path in write_panels(_run_folder(args), _config(args), args.dataset, args.pairs or ()):
-        print(path)
+    run, config = _run_folder(args), _config(args)
+    for name in (args.dataset,) if args.dataset else read_jobs(run).datasets:
+        pairs = load_data(config, name)
+        if pairs.scored or args.pairs:
+            for path in draw(run, pairs, args.pairs or ()):
+                print(path)
     return 0
 
 
@@ -269,9 +276,28 @@ def _weights_import(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from bench.training.command import train_command
+    from bench.data.registry import expand
+    from bench.jobs.plan import load_data, resolve_device
+    from bench.methods import registry
+    from bench.training.parts import training_group
+    from bench.training.trainer import train
 
-    print(train_command(_config(args), args))
+    config = _config(args)
+    out = Path(args.out) if args.out else config.path(config.results) / f"train-{args.method}"
+    weights = train(
+        registry.method(args.method),
+        [training_group(load_data(config, name)) for name in expand(args.train_data)],
+        out=out,
+        seed=config.seed,
+        iterations=args.iterations,
+        budget_seconds=args.budget,
+        device=resolve_device(config.device),
+        crop=args.crop,
+        batch=args.batch,
+        variant=args.variant,
+        report=lambda line: print(line, flush=True),
+    )
+    print(f"Weights: {weights}\nRun them: bench run --weights {args.method}={weights}")
     return 0
 
 

@@ -18,7 +18,7 @@ from bench.jobs.identity import code_hash, code_hashes, identity
 from bench.jobs.store import Key, Store
 from bench.methods import registry as method_registry
 from bench.methods.contract import Method
-from bench.methods.weights import MissingWeightsError, ResolvedWeights, resolve
+from bench.methods.weights import MissingWeightsError, ResolvedWeights, resolve, sha256_of
 
 Progress = Callable[[int, int], None]
 Work = Callable[[Path, Progress], Mapping[str, Any]]
@@ -288,13 +288,14 @@ def _detect_job(
         "code": code_hashes(
             (
                 "bench.stages.detect",
+                "bench.stages.detector",
                 "bench.stages.yolo",
                 "bench.stages.average_precision",
                 "bench.data.labels",
             )
         ),
         "options": options,
-        "init": detect.init_identity(recipe),
+        "init": sha256_of(init) if (init := detect.init_file(recipe)) else "",
         "split": facts.get("split_sha256"),
         "classes": data.pairs.classes,
         "needs": [job.identity for job in fused],
@@ -360,7 +361,12 @@ def cpu_threads(config: RunConfig) -> int:
 
 def make_plan(config: RunConfig, store: Store) -> Plan:
     """Every job of the configuration. Raises UserError for anything that can't be planned."""
+    from bench.metrics.conventions import find_convention
+    from bench.metrics.registry import find_metrics
+
     methods = method_registry.expand(config.methods)
+    find_metrics(config.score.metrics)
+    find_convention(config.score.convention)
     stages = set(config.stages)
     device = resolve_device(config.device)
     rows = {name: _row(config, name) for name in methods}

@@ -63,9 +63,7 @@ def qualitative(
         raise UserError("No pair to draw: name at least one that every wanted method has fused.")
     labels = tuple(dict.fromkeys(label for _, images in panels for label in images))
     rows = [(name, _decoded(name, images)) for name, images in panels]
-    boxes = {
-        name: tuple((crops or {}).get(name, ())) or _chosen(images) for name, images in rows
-    }
+    boxes = {name: tuple((crops or {}).get(name, ())) or _chosen(images) for name, images in rows}
     for name, images in rows:
         _check(name, boxes[name], next(iter(images.values())))
     figure = _drawn(rows, labels, boxes)
@@ -86,10 +84,7 @@ def most_different(fused: Sequence[Pixels], count: int = 2) -> tuple[Box, ...]:
     luma = np.stack([_luma(image) for image in fused])
     height, width = luma.shape[1:]
     box = Box(0, 0, max(1, round(CROP * width)), max(1, round(CROP * height)))
-    if len(luma) > 1:
-        spread = luma.var(axis=0)
-    else:
-        spread = (luma[0] - luma[0].mean()) ** 2
+    spread = luma.var(axis=0) if len(luma) > 1 else (luma[0] - luma[0].mean()) ** 2
     # Sums over all boxes from one table of cumulated sums.
     cumulated = np.pad(spread.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     h, w = box.height, box.width
@@ -110,7 +105,8 @@ def _chosen(images: Mapping[str, Pixels]) -> tuple[Box, ...]:
 def _luma(image: Pixels) -> npt.NDArray[np.float64]:
     if image.ndim == 2:
         return image.astype(np.float64)
-    return image[..., :3] @ np.array([0.299, 0.587, 0.114])
+    weighted: npt.NDArray[np.float64] = image[..., :3] @ np.array([0.299, 0.587, 0.114])
+    return weighted
 
 
 def _decoded(name: str, images: Mapping[str, Path]) -> dict[str, Pixels]:
@@ -147,7 +143,7 @@ def _drawn(
     heights = [_row_heights(images, boxes[name]) for name, images in rows]
     head = 0.22
     total = head + sum(full + crop + 3 * GAP for full, crop in heights)
-    width = len(labels) * (1 + GAP)
+    width = len(labels) * (1 + GAP) + GAP
     figure = Figure(figsize=(width * COLUMN_INCHES, total * COLUMN_INCHES))
     FigureCanvasAgg(figure)
 
@@ -158,12 +154,12 @@ def _drawn(
         return axes
 
     for column, label in enumerate(labels):
-        x = (column * (1 + GAP) + 0.5) / width
+        x = (GAP + column * (1 + GAP) + 0.5) / width
         figure.text(x, 1 - head / 2 / total, label, ha="center", va="center", fontsize=9)
     top = head
     for (name, images), (full, crop) in zip(rows, heights, strict=True):
         for column, label in enumerate(labels):
-            left = column * (1 + GAP)
+            left = GAP + column * (1 + GAP)
             axes = place(left, top, 1, full)
             if label not in images:
                 axes.text(0.5, 0.5, "not available", ha="center", va="center", fontsize=7)

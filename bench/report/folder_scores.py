@@ -1,4 +1,4 @@
-"""Scores of anyone's fused folder: matched by stem with its sources, no run and no configuration."""
+"""Scores of anyone's fused folder, matched by stem with its sources; no run, no configuration."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _TRACKS = {
 def fusion_job(jobs: Jobs, dataset: str, method: str) -> Job:
     """The job that fused this row's images, finished or not."""
     fuse, rest = (jobs.get(dataset, method, stage) for stage in ("fuse", "fuse-rest"))
-    return rest if not fuse.facts and rest.facts else fuse
+    return rest if fuse.status == "not run" else fuse
 
 
 def printed_name(jobs: Jobs, dataset: str, method: str) -> str:
@@ -70,11 +70,11 @@ def marks(jobs: Jobs, dataset: str, method: str) -> str:
 
 
 def of_rows(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> list[str]:
-    """How the rows were fused: colour, output, weights, marks. Rows without facts are left out."""
+    """How the rows were fused: colour, output, weights, marks. Rows not fused are left out."""
     facts = {
-        row.label: found
+        row.label: job.facts
         for row in rows
-        if (found := fusion_job(jobs, dataset, row.key).facts)
+        if (job := fusion_job(jobs, dataset, row.key)).finished
         and not is_source(jobs, dataset, row.key)
     }
     lines = []

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UserError
+from bench.stages import values
 
 COLUMNS = ("dataset", "method", "stage", "item", "seed", "name", "value", "status", "reason")
 STAGES = ("fuse", "fuse-rest", "score", "detect", "profile")
@@ -73,11 +74,11 @@ def read_results(run: Path) -> pd.DataFrame:
     """
     parts = []
     for job in read_jobs(run).found.values():
-        values = _values(run / job.dataset / job.method / job.stage) if job.finished else None
-        if values is None or values.empty:
-            values = pd.DataFrame({"item": [""], "seed": [None], "name": [""], "value": [None]})
+        found = _values(run / job.dataset / job.method / job.stage) if job.finished else None
+        if found is None or found.empty:
+            found = pd.DataFrame({"item": [""], "seed": [None], "name": [""], "value": [None]})
         parts.append(
-            values.assign(
+            found.assign(
                 dataset=job.dataset,
                 method=job.method,
                 stage=job.stage,
@@ -104,7 +105,7 @@ def read_jobs(run: Path) -> Jobs:
     names.sort(key=lambda name: (order[name[0]], order[name[1]], stage_order[name[2]]))
     found = {(d, m, s): _job(run, d, m, s) for d, m, s in names}
     return Jobs(
-        run=str(asked.get("name", run.name)),
+        run=run.name,
         methods=methods,
         datasets=tuple(name for name in datasets if name != COST),
         stages=stages,
@@ -150,18 +151,16 @@ def _job(run: Path, dataset: str, method: str, stage: str) -> Job:
 
 
 def _values(folder: Path) -> pd.DataFrame | None:
-    """item, seed, name, value as stored, or None where the file is absent or unreadable.
-
-    Ids such as "00004" stay text.
-    """
+    """item, seed, name, value as stored, or None where the file is absent or cut off."""
     try:
-        table = pd.read_csv(
-            folder / "values.csv",
-            dtype={"item": str, "seed": "Int64", "name": str, "value": float},
-            keep_default_na=False,
-            na_values={"seed": [""], "value": ["", "nan", "NaN"]},
-            float_precision="round_trip",
-        )
-    except (OSError, ValueError):
+        rows = values.read(folder)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return table if set(table.columns) >= {"item", "seed", "name", "value"} else None
+    return pd.DataFrame(
+        {
+            "item": [row.item for row in rows],
+            "seed": [row.seed for row in rows],
+            "name": [row.name for row in rows],
+            "value": [row.value for row in rows],
+        }
+    )

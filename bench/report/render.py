@@ -4,41 +4,35 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from bench.errors import UserError
-from bench.report.frame import read_jobs, read_results
 from bench.report.latex import latex, standalone
 from bench.report.table import ARROWS, Cell, Table
-from bench.report.tables import all_tables
 
 FORMATS = ("csv", "tex", "md")
 NOT_AVAILABLE = "NA"
 
 
-def write_tables(run: Path, out: Path, formats: Sequence[str] = FORMATS) -> tuple[Path, ...]:
-    """Every table of the run's folder as `<out>/<table>.<format>`; with "tex" also `tables.tex`,
-    a document that inputs them all. Returns the files written.
+def write_files(
+    tables: Sequence[Table], out: Path, formats: Sequence[str] = FORMATS
+) -> tuple[Path, ...]:
+    """Every table as `<out>/<table>.<format>`; with "tex" also `tables.tex`, a document that
+    inputs them all. Returns the files written.
     """
-    tables = all_tables(read_results(run), read_jobs(run))
-    if not tables:
-        raise UserError(f"{run} has no job that a table could be made of: run `bench run` first.")
-    writers = {"csv": to_csv, "tex": latex, "md": markdown}
     out.mkdir(parents=True, exist_ok=True)
-    files = []
-    for table in tables:
-        for suffix in formats:
-            path = out / f"{table.name}.{suffix}"
-            path.write_text(writers[suffix](table), encoding="utf-8")
-            files.append(path)
+    files = {
+        out / f"{table.name}.{suffix}": WRITERS[suffix](table)
+        for table in tables
+        for suffix in formats
+    }
     if "tex" in formats:
-        path = out / "tables.tex"
-        path.write_text(standalone([table.name for table in tables]), encoding="utf-8")
-        files.append(path)
+        files[out / "tables.tex"] = standalone([table.name for table in tables])
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8", newline="\n")
     return tuple(files)
 
 
@@ -82,7 +76,7 @@ def markdown(table: Table) -> str:
 
 
 def _md(text: str) -> str:
-    for sign in "\\`*_|<>[]#~":
+    for sign in "\\`*_|<>[]#~$":
         text = text.replace(sign, f"\\{sign}")
     return text
 
@@ -117,3 +111,6 @@ def _rich_cell(cell: Cell) -> Text:
         return Text(cell.text, style="dim italic")
     style = {0: "", 1: "bold red", 2: "blue"}[cell.rank]
     return Text(cell.text, style=style) + Text("=" if cell.tie else " ")
+
+
+WRITERS: dict[str, Callable[[Table], str]] = {"csv": to_csv, "tex": latex, "md": markdown}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from bench.report import footers
@@ -17,6 +16,7 @@ from bench.report.frame import COST, Job, Jobs
 from bench.report.statistics import bootstrap_mean_interval, tie_group
 from bench.report.table import Cell, Column, Row, Table, number_cell, ranked
 
+NOT_APPLICABLE = "not applicable"
 FUSION_METRICS = ("EN", "MI", "AG", "SD", "VIF", "SSIM")
 FUSION_NUMBERS = {"msrs": 1, "m3fd": 2, "m3fd-fusion": 2, "tno": 3}
 DETECTION_NUMBERS = {"m3fd": 4, "m3fd-detection": 4}
@@ -37,8 +37,8 @@ def all_tables(frame: pd.DataFrame, jobs: Jobs) -> tuple[Table, ...]:
 
 
 def _any_begun(jobs: Jobs, dataset: str, stage: str) -> bool:
-    """Skipped everywhere means that the stage is not for this data set: no boxes, for example."""
-    return any(job.status != "skipped" for job in jobs.of_stage(dataset, stage))
+    """Whether the stage is for this data set: TNO has no boxes, for example."""
+    return any(job.status != NOT_APPLICABLE for job in jobs.of_stage(dataset, stage))
 
 
 def fusion_table(
@@ -138,9 +138,8 @@ def cost_table(frame: pd.DataFrame, jobs: Jobs) -> Table:
             Column(f"ms_median@{size}", "ms", "lower", 1, group),
             Column(f"peak_bytes@{size}", "MiB", "lower", 0, group, scale=2**20),
         ]
-    known = {
-        (row.method, row.name, row.item): row.value for row in values.itertuples() if row.name
-    }
+    keys = zip(values["method"], values["name"], values["item"], strict=True)
+    known = {key: float(v) for key, v in zip(keys, values["value"], strict=True) if key[1]}
     rows = []
     for method in (m for m in jobs.methods if not _source_anywhere(jobs, m)):
         job = jobs.get(COST, method, "profile")
@@ -211,9 +210,8 @@ def _deciding(jobs: Jobs, dataset: str, method: str, stage: str) -> Job:
 
 
 def _status_cell(job: Job) -> Cell:
-    words = "no weights" if job.status == "skipped" and "weights" in job.reason else job.status
     # A finished job without this value: the metric was not asked for.
-    words = "not scored" if job.finished else words
+    words = "not asked for" if job.finished else job.status
     return Cell(words, words)
 
 

@@ -11,13 +11,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from bench.data.labels import Box, read_boxes
-from bench.errors import UserError
+from bench.errors import UserError, did_you_mean
 from bench.stages import values
 from bench.stages.average_precision import AveragePrecision, score
 from bench.stages.detector import Progress, run_worker, write_part
@@ -95,6 +95,25 @@ PRESETS: Mapping[str, DetectRecipe] = {
     "standard": DetectRecipe(model="yolov8s", workers=8, validate=True),
 }
 """quick: the demo on synthetic data, minutes on a CPU. standard: for published numbers, a GPU."""
+
+
+def recipe(preset: str, overrides: Mapping[str, Any], seeds: Sequence[int]) -> DetectRecipe:
+    """A preset with single keys changed. Raises UserError for an unknown preset, key or type."""
+    if preset not in PRESETS:
+        raise UserError(
+            f"detect.preset is '{preset}'{did_you_mean(preset, PRESETS)}; "
+            f"known: {', '.join(PRESETS)}."
+        )
+    base = PRESETS[preset]
+    known = [field.name for field in fields(DetectRecipe) if field.name != "seeds"]
+    for key, value in overrides.items():
+        if key not in known:
+            raise UserError(f"Unknown key 'detect.{key}'{did_you_mean(key, known)}.")
+        kind = type(getattr(base, key))
+        whole_number = kind is float and isinstance(value, int) and not isinstance(value, bool)
+        if type(value) is not kind and not whole_number:
+            raise UserError(f"detect.{key} must be of type {kind.__name__}, not {value!r}.")
+    return replace(base, **overrides, seeds=tuple(seeds))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import gc
+import math
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.methods.contract import Method, Protocol
 from bench.stages import values
@@ -130,9 +131,9 @@ def _count(network: nn.Module, visible: Tensor, infrared: Tensor) -> int:
 def _attention_flops(
     query: Any, key: Any, value: Any, *_args: Any, out_shape: Any = None, **_kwargs: Any
 ) -> int:
-    """2·N·heads·L·S·(d_k + d_v) FLOPs, whether torch hands over shapes or tensors."""
-    shapes = [tuple(getattr(item, "shape", item)) for item in (query, key, value)]
-    return int(sdpa_flop_count(*shapes))
+    """2·N·heads·L·S·(d_k + d_v) FLOPs of the two products; torch hands over shapes."""
+    *batch, length, width = query
+    return int(2 * math.prod(batch) * length * key[-2] * (width + value[-1]))
 
 
 @contextmanager
@@ -175,7 +176,8 @@ def _timed_on_cpu(network: nn.Module, visible: Tensor, infrared: Tensor) -> floa
 
 
 def _timed_on_cuda(network: nn.Module, visible: Tensor, infrared: Tensor) -> float:
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    # torch's events have no types of their own.
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         begin.record()
         network(visible, infrared)
@@ -219,7 +221,7 @@ def _return_free_memory() -> None:
 
 
 def _reset_high_water() -> bool:
-    """Set Linux's VmHWM of this process back to its present size; False where that is not possible."""
+    """Set this process's VmHWM (Linux) back to its present size; False where that can't be done."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return _proc_status("VmHWM") > 0

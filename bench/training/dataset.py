@@ -88,7 +88,7 @@ class Crops:
 
 
 def _fingerprint(groups: Sequence[TrainingGroup]) -> str:
-    facts = []
+    facts: list[list[str | int | None]] = []
     for group in groups:
         for pair in group.pairs:
             for path in (pair.visible, pair.infrared, pair.mask):
@@ -127,9 +127,7 @@ def decode_once(groups: Sequence[TrainingGroup], cache: Path) -> Pixels:
                     visible, infrared = read_pair(pair)
                     height, width = infrared.shape
                     has_mask = pair.mask is not None
-                    entries.append(
-                        Entry(group.name, pair.id, file.tell(), height, width, has_mask)
-                    )
+                    entries.append(Entry(group.name, pair.id, file.tell(), height, width, has_mask))
                     file.write(visible.tobytes())
                     file.write(infrared.tobytes())
                     if pair.mask is not None:

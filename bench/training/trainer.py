@@ -264,7 +264,7 @@ def _loop(
         now = time.monotonic()
         progress = Progress(progress.iteration + 1, before + now - started)
         if progress.iteration % plan.log_every == 0:
-            values = {name: float(value) for name, value in terms.items()}
+            values = {name: float(value.detach()) for name, value in terms.items()}
             row = {"iteration": progress.iteration, "seconds": round(progress.seconds, 1)}
             _log(out / "log.csv", {**row, "rate": rate, **values})
         if validation and progress.iteration % plan.validate_every == 0:

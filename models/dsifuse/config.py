@@ -21,7 +21,7 @@ class DSIFuseConfig:
     (blocks[0] must be 0) and its max pooling.
     norm: "batch" as in ResNet, or "none".
     heads: attention heads at the levels t = 1, 2, 3. key_share: d_k = width · key_share.
-    classes: K of the semantic priors, background included; 7 are the synthetic world's (MSRS has 9).
+    classes: K of the semantic priors with background; the synthetic world has 7, MSRS 9.
     colour: "luma" (one channel) or "rgb" (three) for the visible input and the output.
     output: "affine" (D_f = a ⊙ V + b ⊙ R + r with three predicted maps) or "sigmoid".
     decoder: channels of the decoder steps 1..5, at strides 16, 8, 4, 2, 1.

@@ -1,4 +1,4 @@
-"""The multi-scale decoder of DSIFuse: steps 1..5 at strides 16, 8, 4, 2, 1, with the SCB at 4, 5."""
+"""The decoder of DSIFuse: steps 1..5 at strides 16, 8, 4, 2, 1, with the SCB at steps 4 and 5."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.dsifuse.compensation import SemanticCompensation
-from models.dsifuse.config import DSIFuseConfig
+from models.dsifuse.config import Block, DSIFuseConfig
 from models.dsifuse.segmentation import resize
 
 
@@ -34,7 +34,7 @@ class Decoder(nn.Module):
         self.levels = {3: 1, 4: 0}
         self.compensate = nn.ModuleDict()
         for step, level in self.levels.items():
-            block = "cfb" if level == 0 else "imb"
+            block: Block = "cfb" if level == 0 else "imb"
             sources = (
                 widths[2 + level] if config.has(block) else 0,
                 config.classes if config.has("sg") else 0,
@@ -47,10 +47,10 @@ class Decoder(nn.Module):
         self.head = nn.Conv2d(steps[4], maps, 3, padding=1)
         if config.output == "affine":
             # Training starts at the average of the sources instead of at noise.
-            nn.init.zeros_(self.head.weight)
+            start = torch.cat([torch.full((2,), 0.5), torch.zeros(channels)])
             with torch.no_grad():
-                nn.init.zeros_(self.head.bias)
-                self.head.bias[:2] = 0.5
+                self.head.weight.zero_()
+                self.head.bias = nn.Parameter(start)
 
     def forward(
         self,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.methods.contract import TrainingBatch
@@ -166,11 +166,11 @@ def structural_similarity(fused: Tensor, *sources: Tensor) -> Tensor:
     return torch.stack(values).mean()
 
 
-def dsifuse_loss(options: LossOptions) -> Callable[[DSIFuse, TrainingBatch], dict[str, Tensor]]:
+def dsifuse_loss(options: LossOptions) -> Callable[[nn.Module, TrainingBatch], dict[str, Tensor]]:
     """The loss function for `Recipe.loss`: terms by name, "total" is minimised."""
 
-    def loss(network: DSIFuse, batch: TrainingBatch) -> dict[str, Tensor]:
-        result = network.forward_with_semantics(batch.visible, batch.infrared)
+    def loss(network: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
+        result = cast(DSIFuse, network).forward_with_semantics(batch.visible, batch.infrared)
         visible, infrared = batch.visible, batch.infrared
         label = foreground(batch, options.saliency)
         terms = {

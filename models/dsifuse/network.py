@@ -1,4 +1,4 @@
-"""DSIFuse (Yuan et al., Sensors 2026, 26(9), 2577): semantic-guided multi-level collaborative fusion.
+"""DSIFuse: semantic-guided multi-level collaborative fusion (Yuan et al., Sensors 2026, 2577).
 
 The data flow of the paper in one place; each block has its own file.
 """

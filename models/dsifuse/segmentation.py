@@ -46,15 +46,16 @@ class GlobalPrior(nn.Module):
 
     def forward(self, visible: Sequence[Tensor], infrared: Sequence[Tensor]) -> Tensor:
         """Features of stages 1..5 (strides 2..32) of both modalities to N×K×H/8×W/8."""
-        target = visible[2]
+        height, width = visible[2].shape[-2:]
         levels = []
         for reduce, v, r in zip(self.reduce, visible, infrared, strict=True):
             joined = reduce(torch.cat([v, r], dim=1))
             # Averaging, not sampling: bilinear steps over most pixels of the finer stages.
-            finer = joined.shape[-2] > target.shape[-2]
-            size = target.shape[-2:]
+            finer = joined.shape[-2] > height
             levels.append(
-                functional.adaptive_avg_pool2d(joined, size) if finer else resize(joined, target)
+                functional.adaptive_avg_pool2d(joined, (height, width))
+                if finer
+                else resize(joined, visible[2])
             )
         x = functional.relu(torch.stack(levels).sum(dim=0))
         x = functional.relu(self.merge(x))

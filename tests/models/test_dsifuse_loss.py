@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bench.methods.contract import TrainingBatch
+from models.dsifuse.config import SLIM
 from models.dsifuse.loss import (
     LossOptions,
     dsifuse_loss,
@@ -77,9 +78,10 @@ def test_deciding_rules_choose_one_source() -> None:
     assert loss(visible, none, decide="salient") == 0.0
     assert loss(infrared, all_, decide="salient") == 0.0
     brighter = visible + 0.5
-    assert float(
-        intensity_loss(brighter, brighter, infrared, all_, LossOptions(decide="salient"))
-    ) == 0.0
+    assert (
+        float(intensity_loss(brighter, brighter, infrared, all_, LossOptions(decide="salient")))
+        == 0.0
+    )
 
 
 def test_sobel_and_gradient_loss_by_hand() -> None:
@@ -164,10 +166,10 @@ def test_total_is_the_weighted_sum_and_unlabelled_batches_have_no_semantic_term(
 
 
 def test_without_semantic_guidance_there_is_no_semantic_term() -> None:
-    from models.dsifuse.config import SLIM
-
-    visible = torch.rand(1, 1, 32, 32)
-    labels = torch.ones(1, 32, 32, dtype=torch.int64)
-    batch = TrainingBatch(visible, visible, labels, labels[:, None].float(), torch.tensor([True]))
+    visible = torch.rand(2, 1, 32, 32)
+    labels = torch.ones(2, 32, 32, dtype=torch.int64)
+    batch = TrainingBatch(
+        visible, visible, labels, labels[:, None].float(), torch.tensor([True, True])
+    )
     terms = dsifuse_loss(LossOptions())(DSIFuse(SLIM.without("sg")), batch)
     assert terms["semantic"] == 0

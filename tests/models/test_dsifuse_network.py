@@ -120,9 +120,7 @@ def test_ablations_build_run_and_drop_their_parameters(
         "decode.compensate.4.project.weight",
     ],
 )
-def test_every_block_reaches_the_image(
-    part: str, pair: tuple[torch.Tensor, torch.Tensor]
-) -> None:
+def test_every_block_reaches_the_image(part: str, pair: tuple[torch.Tensor, torch.Tensor]) -> None:
     torch.manual_seed(0)
     network = awake(DSIFuse())
     before = network(*pair)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-METRICS = ("EN", "MI_ir", "MI_vi", "MI", "AG", "SD", "VIF_ir", "VIF_vi", "VIF") + (
-    "SSIM_ir",
-    "SSIM_vi",
-    "SSIM",
-)
-LEVELS = dict(zip(METRICS, (6.5, 1.2, 1.6, 2.8, 3.1, 36.0, 0.3, 0.6, 0.9, 0.4, 0.5, 0.9), strict=True))
+LEVELS = {
+    **{"EN": 6.5, "MI_ir": 1.2, "MI_vi": 1.6, "MI": 2.8, "AG": 3.1, "SD": 36.0},
+    **{"VIF_ir": 0.3, "VIF_vi": 0.6, "VIF": 0.9, "SSIM_ir": 0.4, "SSIM_vi": 0.5, "SSIM": 0.9},
+}
+METRICS = tuple(LEVELS)
 CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 IMAGES = tuple(f"{k:05d}" for k in range(40))
 METHODS = {
@@ -80,7 +79,7 @@ def write_job(
     }
     (folder / "job.json").write_text(json.dumps(record, sort_keys=True))
     if values is not None:
-        lines = ["item,seed,name,value"] + [f"{i},{s},{n},{v!r}" for i, s, n, v in values]
+        lines = ["item,seed,name,value"] + [f"{i},{s},{n},{float(v)!r}" for i, s, n, v in values]
         (folder / "values.csv").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -108,12 +107,14 @@ def write_run(run: Path) -> Path:
         "stages": ["fuse", "score", "detect", "profile"],
     }
     (run / "run.json").write_text(json.dumps(asked))
-    for place, method in enumerate(METHODS):
+    for level, method in enumerate(METHODS):
         if method == "cddfuse":
             reason = "CDDFuse has no weights on this machine: run `bench weights fetch cddfuse`."
-            for stage in ("fuse", "score"):
-                write_job(run, f"msrs/{method}/{stage}", status="skipped", reason=reason)
-            write_job(run, f"m3fd-detection/{method}/fuse", status="skipped", reason=reason)
+            for dataset, stage in (("msrs", "score"), ("m3fd-detection", "detect")):
+                lacking = f"{dataset}/{method}/fuse"
+                write_job(run, lacking, status="no weights", reason=reason)
+                place = f"{dataset}/{method}/{stage}"
+                write_job(run, place, status="skipped", reason=f"needs {lacking}: {reason}")
             continue
         facts = fuse_facts(method)
         write_job(run, f"msrs/{method}/fuse", facts=facts)
@@ -126,11 +127,11 @@ def write_run(run: Path) -> Path:
             )
         else:
             score_facts = {"convention": "standard", "images": len(IMAGES)}
-            write_job(run, f"msrs/{method}/score", facts=score_facts, values=scores(place))
+            write_job(run, f"msrs/{method}/score", facts=score_facts, values=scores(level))
         if method != "odd_one":
-            write_detection(run, method, place)
+            write_detection(run, method, level)
         if method not in ("visible", "infrared"):
-            write_costs(run, method, place)
+            write_costs(run, method, level)
     return run
 
 
@@ -148,7 +149,7 @@ def write_detection(run: Path, method: str, place: int) -> None:
         "train": 2940,
         "test": 1260,
         "classes": list(CLASSES),
-        "test_boxes": {c: 100 for c in CLASSES},
+        "test_boxes": dict.fromkeys(CLASSES, 100),
         "average_precision": "pycocotools 2.0.11, boxes at full resolution",
     }
     write_job(run, f"m3fd-detection/{method}/detect", facts=facts, values=rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,7 @@ class DenseLayout(nn.Module):
         super().__init__()
         self.encoder = nn.ModuleList(nn.Conv2d(c, 16, 3, padding=1) for c in (1, 16, 32, 48))
         widths = (64, 64, 32, 16, 1)
-        self.decoder = nn.Sequential(
-            *(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False))
-        )
+        self.decoder = nn.Sequential(*(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)))
 
     def encode(self, image: Tensor) -> Tensor:
         features = self.encoder[0](image)
@@ -77,9 +76,7 @@ def attention_macs(height: int, width: int) -> int:
     return patches + 2 * positions * positions * 32
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "giga"), [(480, 640, "27.029"), (768, 1024, "69.193")]
-)
+@pytest.mark.parametrize(("height", "width", "giga"), [(480, 640, "27.029"), (768, 1024, "69.193")])
 def test_convolutions_count_as_by_hand(height: int, width: int, giga: str) -> None:
     # Per pixel: 9·(2·16·(1+16+32+48) + 64·64 + 64·32 + 32·16 + 16·1) = 87,984.
     counted = profile.macs(DenseLayout(), *profile.inputs(Protocol("luma"), height, width))

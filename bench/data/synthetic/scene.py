@@ -68,6 +68,12 @@ def render(seed: int, split: str, index: int, width: int, height: int, *, skip: 
         mask[mine] = CLASSES.index(thing.kind) + 1
         rows, columns = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
         boxes.append(
-            (thing.kind, float(columns[0]), float(rows[0]), columns[-1] + 1.0, rows[-1] + 1.0)
+            (
+                thing.kind,
+                float(columns[0]),
+                float(rows[0]),
+                float(columns[-1] + 1),
+                float(rows[-1] + 1),
+            )
         )
     return Scene(picture, heat, mask, tuple(boxes), world.regime.name)

@@ -200,7 +200,7 @@ def paint_tree(
     leaf = LEAVES[int(rng.integers(len(LEAVES)))]
     bark = Material((0.10, 0.07, 0.05), regime.air + regime.plants + 1.5)
     project = canvas.camera.project
-    tall = 4.5 + 3.5 * float(rng.random())
+    tall = 5.5 + 3.0 * float(rng.random())
     pole = [(-0.14, 0.0), (0.14, 0.0), (0.08, 0.6 * tall), (-0.08, 0.6 * tall)]
     canvas.fill([project((x + u, v, z)) for u, v in pole], bark, z, 0)
     pointed = float(rng.random()) < 0.25
@@ -212,7 +212,7 @@ def paint_tree(
         else:
             r = (0.45 + 0.5 * float(rng.random())) * (1.0 - 0.35 * t)
             u = (2.0 * float(rng.random()) - 1.0) * 1.25 * (1.0 - 0.6 * t)
-            v = tall * (0.48 + 0.45 * t)
+            v = tall * (0.54 + 0.40 * t)
             wobble = 0.75 + 0.5 * rng.random(12)
             outline = [
                 (u + r * a * float(s), v + 0.85 * r * b * float(s))
@@ -323,7 +323,7 @@ def paint_world(world: World, rng: np.random.Generator, skip: int = 0) -> Canvas
             if rng.random() < 0.75:
                 stage.append((z, "house", side, wall, int(rng.integers(2**31))))
             z += 21.5 + 6.0 * float(rng.random())
-        trunk = street.centre + side * (street.half + street.pavement + 0.4)
+        trunk = street.centre + side * (street.half + street.pavement + 1.1)
         z = 9.0 + 8.0 * float(rng.random())
         while z < 70.0 and rng.random() < 0.93:
             stage.append((z, "tree", side, trunk, int(rng.integers(2**31))))

@@ -39,7 +39,7 @@ def _lights(look: Look, ahead: bool) -> tuple[Material, Material]:
 def car(rng: np.random.Generator, look: Look, ahead: bool) -> tuple[Part, ...]:
     """A saloon, an estate or a small van: body, cabin, windows, wheels, lights, plate."""
     paint = pick(rng, BRIGHT_PAINTS if look.bright else PAINTS)
-    body = look.of(paint, 4.0 + look.sun)
+    body = look.of(paint, 6.0 + look.sun)
     bonnet = look.of(paint, 15.0)
     glass = look.of((0.035, 0.045, 0.055), -3.0)
     tyre, hub = look.of((0.02, 0.02, 0.02), 11.0), look.of((0.35, 0.35, 0.36), 8.0)
@@ -101,8 +101,8 @@ def car(rng: np.random.Generator, look: Look, ahead: bool) -> tuple[Part, ...]:
 def bus(rng: np.random.Generator, look: Look, ahead: bool) -> tuple[Part, ...]:
     """A city bus: a long box with a band of windows, destination sign, door, lights."""
     paint = pick(rng, BRIGHT_PAINTS if look.bright else PAINTS)
-    body = look.of(paint, 5.0 + look.sun)
-    band = look.of(pick(rng, BRIGHT_PAINTS), 5.0 + look.sun)
+    body = look.of(paint, 7.5 + look.sun)
+    band = look.of(pick(rng, BRIGHT_PAINTS), 7.5 + look.sun)
     inside = (0.30, 0.28, 0.20) if look.lamps else BLACK
     glass = look.of((0.04, 0.05, 0.06), -1.0, inside)
     tyre, hub = look.of((0.02, 0.02, 0.02), 13.0), look.of((0.3, 0.3, 0.3), 9.0)
@@ -140,7 +140,7 @@ def truck(rng: np.random.Generator, look: Look, ahead: bool) -> tuple[Part, ...]
     cab_paint = look.of(pick(rng, BRIGHT_PAINTS if look.bright else PAINTS), 9.0)
     box_colours: tuple[Colour, ...] = ((0.62, 0.62, 0.60), (0.16, 0.24, 0.38), (0.45, 0.40, 0.28))
     bright_box: tuple[Colour, ...] = ((0.8, 0.8, 0.78), (0.62, 0.34, 0.08))
-    cargo = look.of(pick(rng, bright_box if look.bright else box_colours), 2.0 + look.sun)
+    cargo = look.of(pick(rng, bright_box if look.bright else box_colours), 6.0 + look.sun)
     glass = look.of((0.04, 0.05, 0.06), -2.0)
     seam = shaded(cargo, 0.45)
     frame, grille = look.of((0.03, 0.03, 0.03), 12.0), look.of((0.04, 0.04, 0.04), 21.0)

@@ -27,7 +27,7 @@ BOTH, INFRARED, VISIBLE = "both", "infrared", "visible"
 # Shares of (infrared only, visible only) by class; the rest is seen by both. Smoke of one object
 # also hides its neighbours, so that the infrared's share ends up higher than drawn.
 SHARES = {"Lamp": (0.0, 0.55), "Bus": (0.16, 0.22), "Truck": (0.16, 0.22)}
-COMMON_SHARES = (0.30, 0.27)
+COMMON_SHARES = (0.28, 0.30)
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _plume(rng: np.random.Generator, thing: Thing, camera: Camera) -> Plume:
 def _hidden(thing: Thing, plumes: list[Plume], camera: Camera) -> bool:
     """Does smoke cover a good part of an object?"""
     return any(
-        thing.z > p.z and _overlap(box(thing, camera), (p.x0, p.y0, p.x1, p.y1)) > 0.2
+        thing.z > 0.86 * p.z and _overlap(box(thing, camera), (p.x0, p.y0, p.x1, p.y1)) > 0.2
         for p in plumes
     )
 

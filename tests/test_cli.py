@@ -1,0 +1,263 @@
+"""The commands from the outside: bad input, exit codes, one sentence, nothing finished lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bench.cli import main
+
+MakePairs = Callable[..., list[str]]
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def project(tmp_path: Path, make_pairs: MakePairs, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a small TNO and a bench.toml for it, as the current folder."""
+    make_pairs(tmp_path / "data" / "TNO" / "vi", tmp_path / "data" / "TNO" / "ir", 3, (64, 48))
+    (tmp_path / "bench.toml").write_text(
+        'name = "t"\nmethods = ["average", "max"]\ndatasets = ["tno"]\nstages = ["fuse", "score"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(words)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run a command that must be refused with one sentence; returns the sentence."""
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "Traceback" not in err
+    assert err.startswith("bench: ") and err.count("\n") == 1
+    return err
+
+
+def test_run_makes_images_values_and_tables(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "run")
+    assert code == 0
+    assert "Fusion quality on TNO (3 images)" in out
+    folder = project / "results" / "t"
+    assert len(list((folder / "tno" / "average" / "fuse").glob("*.png"))) == 3
+    assert (folder / "tables" / "fusion-tno.csv").is_file()
+    code, out, _ = run(capsys, "run")
+    assert code == 0 and "Nothing to do: all 4 jobs of 't' are done and unchanged." in out
+
+
+def test_a_changed_pair_is_fused_again_and_only_what_depends_on_it(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "run")
+    table = project / "results" / "t" / "tables" / "fusion-tno.csv"
+    before = table.read_bytes()
+    original = (project / "data" / "TNO" / "ir" / "02.png").read_bytes()
+    Image.new("L", (64, 48), 77).save(project / "data" / "TNO" / "ir" / "02.png")
+    run(capsys, "run")
+    assert table.read_bytes() != before
+    (project / "data" / "TNO" / "ir" / "02.png").write_bytes(original)
+    # The first results were put aside, not lost: the old identity brings them back.
+    _, out, _ = run(capsys, "run")
+    assert "Nothing to do" in out
+    run(capsys, "tables")
+    assert table.read_bytes() == before
+
+
+def test_dry_run_says_why(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "run", "--methods", "average", "--stages", "fuse")
+    _, out, _ = run(capsys, "run", "--dry-run", "--methods", "average,seafusion")
+    assert "tno/average/fuse: cached" in out
+    assert "tno/average/score: run" in out
+    assert "tno/seafusion/fuse: no weights" in out
+
+
+def test_a_method_without_weights_is_a_row_with_its_reason(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "run", "--methods", "average,seafusion")
+    assert code == 1
+    assert "bench weights import seafusion SeAFusion.pth" in " ".join(out.split())
+    assert "no weights" in out
+
+
+def test_random_weights_are_marked(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "run", "--methods", "seafusion", "--random-weights")
+    assert code == 0
+    assert "random" in out.lower()
+
+
+def test_unknown_method_suggests_the_near_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "did you mean 'dsifuse'" in refused(capsys, "run", "--methods", "dsifuze")
+
+
+def test_unknown_keys_are_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "bench.toml").write_text('metods = ["average"]\n')
+    assert "'metods' in bench.toml (did you mean 'methods'?)" in refused(capsys, "run")
+    (project / "bench.toml").write_text('[fuse]\noutptu = "clip"\n')
+    assert "'fuse.outptu' in bench.toml (did you mean 'output'?)" in refused(capsys, "run")
+    (project / "bench.toml").write_text('[data.tno]\nrot = "x"\n')
+    assert "'data.tno.rot' in bench.toml (did you mean 'root'?)" in refused(capsys, "run")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--set", "limit=-1"), "limit is -1"),
+        (("--set", 'limit="many"'), "limit must be of type int"),
+        (("--output", "stretch"), "fuse.output is 'stretch'"),
+        (("--stages", "fuse,scor"), "did you mean 'score'"),
+        (("--name", "../up"), "one plain folder name"),
+        (("--datasets", "tnp"), "did you mean 'tno'"),
+        (("--device", "cuda:77"), "device 'cuda:77' is not usable"),
+        (("--config", "absent.toml"), "absent.toml can't be read"),
+        (("--set", "score.metrics=['VIP']"), "VIP"),
+        (("--convention", "standart"), "standart"),
+    ],
+)
+def test_bad_values_are_refused(
+    project: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], part: str
+) -> None:
+    assert part in refused(capsys, "run", *words)
+
+
+def test_broken_toml_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "bench.toml").write_text("methods = [")
+    assert "bench.toml is not valid TOML" in refused(capsys, "run")
+
+
+def test_a_missing_twin_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "data" / "TNO" / "ir" / "02.png").unlink()
+    assert "02.png has no infrared twin" in refused(capsys, "run")
+
+
+def test_sizes_that_differ_and_text_files_are_refused_before_any_work(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = project / "data" / "TNO" / "ir" / "02.png"
+    Image.new("L", (64, 47)).save(victim)
+    assert "02.png is 64×47 but" in refused(capsys, "run")
+    victim.write_text("this is no image")
+    assert "02.png can't be decoded" in refused(capsys, "run")
+    assert not list((project / "results" / "t").glob("tno/*/*"))
+
+
+def test_a_truncated_image_fails_its_rows_and_keeps_the_rest(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = project / "data" / "TNO" / "vi" / "02.png"
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[: len(whole) // 2])
+    code, out, err = run(capsys, "run")
+    assert code == 1
+    assert "failed tno/average/fuse" in out and "02.png can't be decoded" in out
+    assert "Traceback" not in err
+    kept = project / "results" / "t" / "tno" / "average" / "fuse.partial"
+    assert sorted(p.name for p in kept.glob("*.png")) == ["01.png", "03.png"]
+    victim.write_bytes(whole)
+    assert run(capsys, "run")[0] == 0
+
+
+def test_a_results_folder_that_cannot_be_written(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "file").write_text("in the way")
+    assert "can't be written" in refused(capsys, "run", "--results", "file/results")
+
+
+def test_data_check_lists_every_problem(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vi = project / "data" / "TNO" / "vi"
+    (vi / "01.png").write_text("no image")
+    Image.new("RGB", (10, 10)).save(vi / "03.png")
+    code, out, _ = run(capsys, "data", "check", "tno")
+    assert code == 1
+    assert out.count("problem:") == 2 and "01.png" in out and "03.png is" not in out.split("01")[0]
+
+
+def test_score_of_a_folder_equals_the_run(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "run", "--methods", "average")
+    fused = project / "results" / "t" / "tno" / "average" / "fuse"
+    sources = project / "data" / "TNO"
+    code, out, _ = run(
+        capsys, "score", "--fused", str(fused), "--visible", str(sources / "vi"),
+        "--infrared", str(sources / "ir"), "--out", "own.csv",
+    )  # fmt: skip
+    assert code == 0 and "3 images, convention standard" in out
+    own = (project / "own.csv").read_text().splitlines()
+    values = (fused.parent / "score" / "values.csv").read_text().splitlines()
+    entropy = dict(zip(own[0].split(","), own[1].split(","), strict=True))["EN"]
+    assert f"01,,EN,{entropy}" in values
+
+
+def test_score_refuses_what_does_not_fit(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vi, ir = str(project / "data" / "TNO" / "vi"), str(project / "data" / "TNO" / "ir")
+    same = refused(capsys, "score", "--fused", vi, "--visible", vi, "--infrared", ir)
+    assert "given twice" in same
+    (project / "out").mkdir()
+    Image.new("L", (64, 48)).save(project / "out" / "99.png")
+    lonely = refused(capsys, "score", "--fused", "out", "--visible", vi, "--infrared", ir)
+    assert "99.png has no source" in lonely
+
+
+def test_kill_during_fuse_and_score_ends_with_the_same_bytes(
+    project: Path, make_pairs: MakePairs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = project / "data" / "TNO"
+    make_pairs(data / "vi", data / "ir", 24, (320, 240))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "bench.cli", "run", "--methods", "laplacian"]
+
+    def table(name: str) -> bytes:
+        assert main(["run", "--methods", "laplacian", "--name", name, "--no-tables"]) == 0
+        return (project / "results" / name / "tno/laplacian/score/values.csv").read_bytes()
+
+    undisturbed = table("calm")
+    folder = project / "results" / "killed" / "tno" / "laplacian"
+    for made, enough in (("fuse.partial", "*.png"), ("score.partial", "rows.jsonl")):
+        process = subprocess.Popen(
+            [*command, "--name", "killed", "--no-tables"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        while process.poll() is None and not any((folder / made).glob(enough)):
+            pass
+        process.kill()
+        process.wait()
+    assert (folder / "score.partial").is_dir() or (folder / "score").is_dir()
+    assert table("killed") == undisturbed
+    capsys.readouterr()
+
+
+def test_listings_are_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    for command in ("methods", "datasets", "metrics", "doctor"):
+        code, out, _ = run(capsys, command, "--json")
+        assert code == 0 and len(json.loads(out)) >= 5
+
+
+def test_help_names_every_command_and_imports_no_torch() -> None:
+    code = (
+        "import sys\nfrom bench.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    for command in ("run", "tables", "score", "weights", "train", "doctor"):
+        assert command in done.stdout
