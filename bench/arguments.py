@@ -119,6 +119,15 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "numbers", nargs="*", help="such as 1-4, 2, detection-synthetic; default all"
     )
     tables.add_argument("--run", help="folder of a run (default: the configured one)")
+    publish = _add(
+        commands,
+        handlers,
+        "publish",
+        "write a run's tables, figures and manifest into a folder that can be committed",
+        "bench publish --run results/demo --to results/reference/demo",
+    )
+    publish.add_argument("--run")
+    publish.add_argument("--to", required=True)
     figures = _add(
         commands,
         handlers,

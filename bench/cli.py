@@ -132,6 +132,14 @@ def _tables(args: argparse.Namespace) -> int:
     return 0
 
 
+def _publish(args: argparse.Namespace) -> int:
+    from bench.report.publish import publish
+
+    for path in publish(_run_folder(args), Path(args.to)):
+        print(path)
+    return 0
+
+
 def _figures(args: argparse.Namespace) -> int:
     from bench.jobs.plan import load_data
     from bench.report.frame import read_jobs
@@ -317,6 +325,7 @@ _HANDLERS = {
     "run": _run,
     "tables": _tables,
     "figures": _figures,
+    "publish": _publish,
     "score": _score,
     "methods": _methods,
     "datasets": _datasets,

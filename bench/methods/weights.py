@@ -177,7 +177,8 @@ def import_file(method: Method, source: Path, folder: Path) -> Path:
         listed = "; ".join(f"{w.file} {w.sha256[:12]}… from {w.origin}" for w in method.weights)
         raise UserError(
             f"{source} (sha256 {digest[:12]}…) is no known file of {method.name}: "
-            f"expected {listed}. To run other weights, save a safetensors file and use --weights {method.name}=FILE."
+            f"expected {listed}. To run other weights, save a safetensors file and use "
+            f"--weights {method.name}=FILE."
         )
     state = read_checkpoint(source)
     if known.convert is not None:

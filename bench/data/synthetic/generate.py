@@ -54,12 +54,12 @@ def _known(path: Path) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def _remove(dest: Path, record: dict[str, object] | None) -> None:
-    """Remove the pairs of an earlier record, so that none is left beside a new set's."""
+def _remove(dest: Path, record: dict[str, object] | None, keep: set[Path]) -> None:
+    """Remove the files of an earlier record that a new set will not replace."""
     layout, pairs = (record or {}).get("layout"), (record or {}).get("pairs")
     if isinstance(layout, str) and layout in LAYOUTS and isinstance(pairs, list):
         for slot in slots(pairs):
-            for path in LAYOUTS[layout](dest, slot):
+            for path in LAYOUTS[layout](dest, slot).keys() - keep:
                 path.unlink(missing_ok=True)
 
 
@@ -104,14 +104,13 @@ def generate(
     text = json.dumps(record, indent=1) + "\n"
     every = slots(pairs)
     finished = _known(dest / RECORD)
-    if finished == record and all(
-        path.is_file() for slot in every for path in LAYOUTS[layout](dest, slot)
-    ):
+    paths = {path for slot in every for path in LAYOUTS[layout](dest, slot)}
+    if finished == record and all(path.is_file() for path in paths):
         return
     resume = record in (finished, _known(started))
     if not resume:
         for old in (finished, _known(started)):
-            _remove(dest, old)
+            _remove(dest, old, paths)
         (dest / RECORD).unlink(missing_ok=True)
         _put(started, text.encode())
     for done, slot in enumerate(every, start=1):

@@ -12,7 +12,7 @@ from bench.data.synthetic.regimes import REGIMES
 from bench.data.synthetic.scenery import paint_world
 from bench.data.synthetic.world import CLASSES, World, build
 
-VERSION = 1
+VERSION = 2
 PARTS = ("train", "val", "test")
 LEAST_SEEN = 0.35
 LEAST_PIXELS = 24

@@ -329,7 +329,8 @@ def paint_world(world: World, rng: np.random.Generator, skip: int = 0) -> Canvas
             stage.append((z, "tree", side, trunk, int(rng.integers(2**31))))
             z += 6.0 + 9.0 * float(rng.random())
     stage += [(t.z, "thing", 0.0, 0.0, k + 1) for k, t in enumerate(world.things)]
-    for z, what, side, x, number in sorted(stage, key=lambda item: -item[0]):
+    # Houses first: nothing stands behind the walls along the street, all else is in front of them.
+    for z, what, side, x, number in sorted(stage, key=lambda s: (s[1] != "house", -s[0])):
         if what == "thing":
             if number != skip:
                 paint_thing(canvas, world.things[number - 1], regime, number)

@@ -223,7 +223,7 @@ def build(rng: np.random.Generator, regime_name: str, width: int, height: int) -
     half = 3.4 * lanes + 0.4 + (1.5 if lanes == 1 else 0.0)
     street = Street(
         -0.5 * half + 0.8 * (float(rng.random()) - 0.5), half, 2.2 + 1.5 * float(rng.random()),
-        1.0 + 5.0 * float(rng.random()), lanes,
+        2.4 + 4.5 * float(rng.random()), lanes,
         8.0 + 16.0 * float(rng.random()) if rng.random() < 0.4 else -1.0,
     )  # fmt: skip
     fog = regime.fog[0] + (regime.fog[1] - regime.fog[0]) * float(rng.random())

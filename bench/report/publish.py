@@ -1,0 +1,81 @@
+"""A run's tables, figures and manifest as a folder that can be committed: no images, no paths."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.report.frame import read_jobs, read_results
+from bench.report.render import write_files
+from bench.report.tables import all_tables
+
+_PATH_KEYS = ("root", "results", "folder")
+
+
+def _without_paths(value: Any, key: str = "") -> Any:
+    """Absolute paths are a machine's own business: only their last part is kept."""
+    if isinstance(value, Mapping):
+        inner = {k: _without_paths(v, key if key == "use" else k) for k, v in value.items()}
+        return inner
+    if isinstance(value, list):
+        return [_without_paths(entry) for entry in value]
+    if isinstance(value, str) and (key in _PATH_KEYS or key == "use") and "/" in value:
+        return Path(value).name
+    return value
+
+
+def command(config: Mapping[str, Any]) -> str:
+    """The `bench run` line that asks for the same jobs; data roots are the reader's own."""
+    words = ["bench run"]
+    for key in ("methods", "datasets", "stages"):
+        words.append(f"--{key} {','.join(config[key])}")
+    if config["limit"]:
+        words.append(f"--limit {config['limit']}")
+    if config["fuse"]["output"] != "clip":
+        words.append(f"--output {config['fuse']['output']}")
+    if "detect" in config["stages"]:
+        detect = config["detect"]
+        words.append(f"--preset {detect['preset']} --seeds {','.join(map(str, detect['seeds']))}")
+        words += [f"--set detect.{key}={value}" for key, value in detect["overrides"].items()]
+    return " ".join(words)
+
+
+def publish(run: Path, to: Path) -> tuple[Path, ...]:
+    """Write tables, figures (CSV, PNG, PDF) and manifest.json of `run` into `to`.
+
+    Raises UserError for a run without finished jobs.
+    """
+    tables = all_tables(read_results(run), read_jobs(run))
+    if not tables:
+        raise UserError(f"{run} has no results that a table could be made of: run more stages.")
+    files = list(write_files(tables, to))
+    asked = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    records = {}
+    for path in sorted(run.glob("[!.]*/*/*/job.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        key = path.parent.relative_to(run).as_posix().removesuffix(".partial")
+        made = record.get("provenance", {})
+        records[key] = {
+            "status": record["status"],
+            "reason": record["reason"],
+            "identity": record["identity"],
+            "commit": made.get("commit"),
+            "seconds": made.get("seconds"),
+            "weights": record.get("facts", {}).get("weights"),
+        }
+    manifest = {
+        "command": command(asked["config"]),
+        "config": _without_paths(asked["config"]),
+        "data": asked["data"],
+        "provenance": asked["provenance"],
+        "jobs": records,
+    }
+    path = to / "manifest.json"
+    path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    for figure in sorted((run / "figures").glob("*")) if (run / "figures").is_dir() else ():
+        files.append(Path(shutil.copy2(figure, to / figure.name)))
+    return (*files, path)
