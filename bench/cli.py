@@ -321,7 +321,7 @@ def _doctor(args: argparse.Namespace) -> int:
     return _listing(args, "This machine", listing.doctor(_config(args)))
 
 
-_HANDLERS = {
+HANDLERS = {
     "run": _run,
     "tables": _tables,
     "figures": _figures,
@@ -343,7 +343,7 @@ _HANDLERS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `bench`; returns the exit code."""
     try:
-        args = parser(_HANDLERS).parse_args(argv)
+        args = parser(HANDLERS).parse_args(argv)
         return int(args.function(args))
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -126,7 +126,7 @@ def changes(scenes: list[Scene]) -> list[Change]:
 def test_each_camera_misses_objects_that_the_other_sees(changes: list[Change]) -> None:
     """Of the common classes 31 % hardly show in the visible, 23 % in the infrared.
 
-    Measured over 280 objects of the first 64 training pairs; here a part of them is looked at.
+    Measured over 284 objects of the first 64 training pairs; here a part of them is looked at.
     """
     common = [c for c in changes if c.kind in ("People", "Car", "Motorcycle")]
     assert len(common) >= 25
