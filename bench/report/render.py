@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -88,22 +90,26 @@ def _md_cell(cell: Cell) -> str:
     return text + ("<sup>=</sup>" if cell.tie else "")
 
 
-def terminal(table: Table) -> RichTable:
-    """A rich table: best bold red, second blue, missing dim."""
+def terminal(table: Table) -> Group:
+    """A rich table (best bold red, second blue, missing dim) and its footers."""
     printed = table.printed()
-    rich = RichTable(title=Text(table.title), caption=Text("\n".join(table.footers)))
-    rich.caption_justify = "left"
+    rich = RichTable(
+        title=Text(table.title),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title_justify="left",
+    )
     rich.add_column("", no_wrap=True)
     for index in printed:
         column = table.columns[index]
-        head = f"{column.label} {ARROWS[column.direction]}".strip()
+        head = f"{column.label}{ARROWS[column.direction]}"
         # Class names stand for themselves; resolutions do not.
         head = f"{column.group}\n{head}" if column.group and column.direction == "lower" else head
         rich.add_column(Text(head), justify="right", no_wrap=True)
     for place, row in enumerate(table.rows):
         cells = [_rich_cell(row.cells[i]) for i in printed]
         rich.add_row(Text(row.label + row.marks), *cells, end_section=place + 1 in table.rules)
-    return rich
+    return Group(rich, Text("\n".join(table.footers), style="dim"))
 
 
 def _rich_cell(cell: Cell) -> Text:
