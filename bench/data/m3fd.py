@@ -54,7 +54,8 @@ def load_fusion(root: Path, options: Mapping[str, Any]) -> PairSet:
 
 def load_detection(root: Path, options: Mapping[str, Any]) -> PairSet:
     """The pairs of `M3FD_Detection` with their XML. Option split: a name, a file, or "auto"
-    (`m3fd-public` for 4200 pairs, `public-300` for the 300 pairs of the fusion set).
+    (the one folder under `splits/` where there is one, else `m3fd-public` for 4200 pairs and
+    `public-300` for the 300 pairs of the fusion set).
     """
     folder = root / "M3FD_Detection"
     images = _images(folder) or _images(root / "m3fd")
@@ -68,9 +69,9 @@ def load_detection(root: Path, options: Mapping[str, Any]) -> PairSet:
         raise UserError(f"{images[0][lonely[0]]} has no annotation in {annotations}: add its XML.")
     name = str(options.get("split", "auto"))
     if name == "auto":
-        own = first_folder(root, ("splits",))
-        if own is not None and (own / "train.txt").is_file():
-            name = str(own)
+        own = sorted(path for path in root.glob("splits/*") if (path / "train.txt").is_file())
+        if len(own) == 1:
+            name = str(own[0].relative_to(root))
         else:
             name = "m3fd-public" if len(stems) == 4200 else "public-300"
     return PairSet(

@@ -100,7 +100,12 @@ def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
             return False
 
         def save_metrics(self, metrics: Mapping[str, Any]) -> None:
-            rows.append({"epoch": self.epoch + 1, **{k: float(v) for k, v in metrics.items()}})
+            # Without validation ultralytics reports zeros for it.
+            kinds = ("train/", "lr/", "metrics/", "val/") if validates else ("train/", "lr/")
+            known = {
+                name: float(value) for name, value in metrics.items() if name.startswith(kinds)
+            }
+            rows.append({"epoch": self.epoch + 1, **known})
             with (out / "curve.csv").open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, list(rows[-1]), restval="", extrasaction="ignore")
                 writer.writeheader()

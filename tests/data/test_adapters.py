@@ -73,14 +73,15 @@ def test_m3fd_in_both_spellings(
     for stem in ("01", "02", "03"):
         xml = tmp_path / "M3FD_Detection" / "Annotation" / f"{stem}.xml"
         xml.write_text("<annotation/>")
-    (tmp_path / "splits").mkdir()
-    (tmp_path / "splits" / "train.txt").write_text("01\n03\n")
-    (tmp_path / "splits" / "test.txt").write_text("02")
+    (tmp_path / "splits" / "own").mkdir(parents=True)
+    (tmp_path / "splits" / "own" / "train.txt").write_text("01\n03\n")
+    (tmp_path / "splits" / "own" / "test.txt").write_text("02")
     fusion = registry.adapter("m3fd-fusion").load(tmp_path, {"note": "a copy"})
     assert len(fusion.scored) == 3 and "a copy" in fusion.footnotes
     detection = registry.adapter("m3fd-detection").load(tmp_path, {})
     assert detection.split is not None
     assert (detection.split.train, detection.split.test) == (("01", "03"), ("02",))
+    assert detection.split.name == "own"
     assert all(pair.boxes for pair in detection.pairs)
 
 

@@ -187,8 +187,8 @@ def test_m3fd_layout(tmp_path: Path) -> None:
     assert images(tmp_path / "M3FD_Detection" / "Vis") == [f"0000{k}.png" for k in range(4)]
     assert images(tmp_path / "M3FD_Detection" / "Annotation") == [f"0000{k}.xml" for k in range(4)]
     assert images(tmp_path / "M3FD_Fusion" / "Ir") == ["00003.png"]
-    assert (tmp_path / "splits" / "synthetic.train.txt").read_text() == "00000\n00001\n"
-    assert (tmp_path / "splits" / "synthetic.test.txt").read_text() == "00003\n"
+    assert (tmp_path / "splits" / "synthetic" / "train.txt").read_text() == "00000\n00001\n"
+    assert (tmp_path / "splits" / "synthetic" / "test.txt").read_text() == "00003\n"
 
 
 def test_msrs_layout(tmp_path: Path) -> None:

@@ -175,6 +175,7 @@ def test_a_kill_during_training_then_again(tmp_path: Path) -> None:
     assert {row.seed for row in values.read(results)} == {0, 1}
     curve = (results / "curve-seed1.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in curve] == ["epoch", "1", "2"]
+    assert "metrics" not in curve[0] and len({line.count(",") for line in curve}) == 1
 
     # Finished: nothing is trained.
     seen.clear()

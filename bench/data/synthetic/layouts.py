@@ -147,7 +147,7 @@ def extras(layout: str, dest: Path, all_slots: Sequence[Slot]) -> Mapping[Path, 
     """Files of a layout that belong to no single pair."""
     if layout == "m3fd":
         return {
-            dest / "splits" / f"synthetic.{part}.txt": "".join(
+            dest / "splits" / "synthetic" / f"{part}.txt": "".join(
                 f"{slot.stem}\n" for slot in all_slots if slot.part == part
             ).encode()
             for part in PARTS
