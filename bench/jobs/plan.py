@@ -96,7 +96,9 @@ def load_data(config: RunConfig, name: str) -> PairSet:
     """The pairs of one data set at its configured place."""
     adapter = data_registry.adapter(name)
     root = data_root(config, adapter)
-    return adapter.load(root, {**adapter.options, **config.data.options.get(name, {})})
+    options = {**adapter.options, **config.data.options.get(name, {})}
+    options.pop("root", None)
+    return adapter.load(root, options)
 
 
 def _limited(pairs: PairSet, limit: int) -> PairSet:

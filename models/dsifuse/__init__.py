@@ -44,10 +44,9 @@ SETTLED = (
 
 _FOLDER = Path(__file__).parent / "weights"
 
-# Chosen on 22 held-out RoadScene pairs (never on test sets); the card lists the departures.
-SHIPPED_LOSS = LossOptions(
-    mu=40.0, zeta=15.0, decide="salient", contrast_window=21, gradient="signed", ssim=20.0
-)
+# Chosen by eye and by metrics on held-out RoadScene pairs, never on test sets. Deciding by local
+# contrast scored higher there, but drew halos where a bright sky meets a cold one; see the card.
+SHIPPED_LOSS = LossOptions(mu=40.0, zeta=15.0, decide="max", gradient="signed", ssim=20.0)
 
 
 def _loss_in_words(options: LossOptions) -> tuple[str, ...]:
