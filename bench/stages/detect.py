@@ -84,9 +84,10 @@ PRESETS: Mapping[str, DetectRecipe] = {
     "quick": DetectRecipe(
         init="bundled",
         imgsz=320,
-        epochs=3,
+        epochs=2,
         nominal_batch=16,
-        warmup_epochs=1.0,
+        lr0=0.002,
+        warmup_epochs=0.0,
         mosaic=0.0,
         close_mosaic=0,
         translate=0.05,
