@@ -95,7 +95,8 @@ PRESETS: Mapping[str, DetectRecipe] = {
     ),
     "standard": DetectRecipe(model="yolov8s", workers=8, validate=True),
 }
-"""quick: the demo on synthetic data, minutes on a CPU. standard: for published numbers, a GPU."""
+"""quick: minutes on a CPU; its epochs and rate were set with the synthetic test part in view, so it
+is for showing the suite at work, not for published numbers. standard: for those, on a GPU."""
 
 
 def recipe(preset: str, overrides: Mapping[str, Any], seeds: Sequence[int]) -> DetectRecipe:
