@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from bench.errors import UserError
 
@@ -81,7 +82,7 @@ def most_different(fused: Sequence[Pixels], count: int = 2) -> tuple[Box, ...]:
 
     fused: H×W×3 or H×W of equal size; with fewer than two images, where the one varies most.
     """
-    luma = np.stack([_luma(image) for image in fused])
+    luma = np.stack([_detail(_luma(image)) for image in fused])
     height, width = luma.shape[1:]
     box = Box(0, 0, max(1, round(CROP * width)), max(1, round(CROP * height)))
     spread = luma.var(axis=0) if len(luma) > 1 else (luma[0] - luma[0].mean()) ** 2
@@ -107,6 +108,12 @@ def _luma(image: Pixels) -> npt.NDArray[np.float64]:
         return image.astype(np.float64)
     weighted: npt.NDArray[np.float64] = image[..., :3] @ np.array([0.299, 0.587, 0.114])
     return weighted
+
+
+def _detail(luma: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What is left without the slow part: a sky of another brightness shows nothing in a crop."""
+    slow: npt.NDArray[np.float64] = gaussian_filter(luma, CROP * min(luma.shape) / 4)
+    return luma - slow
 
 
 def _decoded(name: str, images: Mapping[str, Path]) -> dict[str, Pixels]:
