@@ -242,7 +242,7 @@ def _datasets(args: argparse.Namespace) -> int:
 def _metrics(args: argparse.Namespace) -> int:
     from bench import listing
 
-    return _listing(args, "Metrics (convention: standard)", listing.metrics())
+    return _listing(args, "Metrics (unit and range: standard)", listing.metrics())
 
 
 def _data_check(args: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import os
 import subprocess
@@ -81,18 +80,22 @@ def test_csv_and_json_hold_what_evaluate_gives(
     assert [{k: repr(v) if k != "image" else v for k, v in row.items()} for row in again] == rows
 
 
-def test_parquet_or_a_sentence_that_says_what_is_missing(
-    folders: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, _, err = score(capsys, "--out", "s.parquet")
-    if importlib.util.find_spec("pyarrow") is None:
-        assert code == 2 and "pip install 'ivif-bench[parquet]'" in err
-        assert not (folders / "s.parquet").exists()
-    else:
-        import pyarrow.parquet
+def test_parquet_holds_the_same_rows(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert score(capsys, "--out", "s.parquet", "--metrics", "EN,Qabf")[0] == 0
+    assert score(capsys, "--out", "s.json", "--metrics", "EN,Qabf")[0] == 0
+    expected = json.loads((folders / "s.json").read_text())
+    assert parquet.read_table(folders / "s.parquet").to_pylist() == expected
 
-        assert code == 0
-        assert pyarrow.parquet.read_table(folders / "s.parquet")["image"].to_pylist() == STEMS
+
+def test_parquet_without_its_library_is_refused_before_scoring(
+    folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as where it is not installed
+    code, out, err = score(capsys, "--out", "s.parquet")
+    assert code == 2 and out == ""
+    assert "pip install 'ivif-bench[parquet]'" in err
+    assert not (folders / "s.parquet").exists()
 
 
 @pytest.mark.parametrize(

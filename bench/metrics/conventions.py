@@ -87,7 +87,7 @@ IVIF_ZOO = Convention(
 VIFB = Convention(
     name="vifb",
     origin="xingchenzhang/VIFB, MATLAB, on lossless fused images",
-    metrics=("EN", "MI", "AG", "SD", "SSIM", "SF", "RMSE", "PSNR", "Qabf"),
+    metrics=("EN", "MI", "AG", "SD", "SSIM", "SF", "RMSE", "PSNR", "Qabf", "CE", "EI"),
     reading="channels",
     side_by_side=("SF",),
     mutual_information=MutualInformationChoices(unit="nats"),

@@ -1,9 +1,10 @@
 """Qabf, how well the edges of both sources are preserved in the fused image.
 
 Per pixel, the product of two logistic functions of how equal strength and angle of the Sobel
-gradients are, weighted by the source's gradient. NaN where no source has a gradient. C. S. Xydeas,
-V. Petrović, "Objective image fusion performance measure", Electronics Letters 36(4), 2000, with
-the constants that every public evaluator uses.
+gradients are, weighted by the source's gradient. The image is surrounded by zeros, so that its
+border is an edge too; NaN where both sources are black. C. S. Xydeas, V. Petrović, "Objective
+image fusion performance measure", Electronics Letters 36(4), 2000, with the constants that every
+public evaluator uses.
 
 A flaw of all of them is kept, so that the number equals theirs: where two gradients are equal, the
 relative strength is the gradient itself instead of 1; and angles are compared without wrap-around.

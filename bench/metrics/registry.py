@@ -10,6 +10,8 @@ from bench.metrics.average_gradient import AVERAGE_GRADIENT
 from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
 from bench.metrics.correlation import CORRELATION
+from bench.metrics.cross_entropy import CROSS_ENTROPY
+from bench.metrics.edge_intensity import EDGE_INTENSITY
 from bench.metrics.edge_preservation import EDGE_PRESERVATION
 from bench.metrics.entropy import ENTROPY
 from bench.metrics.fusion_artefacts import FUSION_ARTEFACTS
@@ -47,6 +49,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             FUSION_FIDELITY,
             NORMALISED_INFORMATION,
             ROOT_ERROR,
+            CROSS_ENTROPY,
+            EDGE_INTENSITY,
         )
     }
 )

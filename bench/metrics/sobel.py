@@ -8,10 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def sobel(images: Tensor, border: Literal["constant", "reflect"]) -> tuple[Tensor, Tensor]:
+def sobel(
+    images: Tensor, border: Literal["constant", "reflect", "replicate"]
+) -> tuple[Tensor, Tensor]:
     """(right minus left, lower minus upper) at every pixel of N×S×H×W.
 
-    border: zeros outside, or the image mirrored without repeating its edge pixels.
+    border: zeros outside, the image mirrored without repeating its edge pixels, or these repeated.
     """
     padded = functional.pad(images, (1, 1, 1, 1), mode=border)
     columns = padded[..., :-2, :] + 2 * padded[..., 1:-1, :] + padded[..., 2:, :]
