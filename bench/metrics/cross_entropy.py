@@ -3,7 +3,8 @@
 CE = mean over both sources X of Σ p_X log2(p_X / p_F), over the levels that both images have; those
 that only the source has are left out, so that a fused image with nothing in common gets 0. Defined
 by the VIFB benchmark only; `standard` does not define it. D. M. Bulanon, T. F. Burks,
-V. Alchanatis, "Image fusion of visible and thermal images for fruit detection", Biosystems Eng. 103(1), 2009.
+V. Alchanatis, "Image fusion of visible and thermal images for fruit detection", Biosystems
+Eng. 103(1), 2009.
 """
 
 from __future__ import annotations
