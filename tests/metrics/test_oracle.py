@@ -29,6 +29,7 @@ Row = tuple[str, str, str, float]
 TOLERANCES = (
     # The thresholds of VIF act on rounding noise in flat areas: absolute only. In float32 the
     # noise is larger, most of all where nearly all pixels are within five levels.
+    # (Evaluated in float32, the same formulas give the original's VIF and SSIM to six digits.)
     ("ivif-zoo", "VIF", "sat254", 2e-3, 0.0),
     ("ivif-zoo", "VIF", "*", 1e-4, 0.0),
     # Pixels whose two gains are equal up to rounding take one source or the other: the ramps of
