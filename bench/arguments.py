@@ -149,9 +149,20 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     for folder in ("fused", "visible", "infrared"):
         score.add_argument(f"--{folder}", required=True, help=f"folder of {folder} images")
-    score.add_argument("--metrics", type=words)
-    score.add_argument("--convention")
-    score.add_argument("--out", help="CSV of per-image values")
+    score.add_argument(
+        "--against",
+        action="append",
+        metavar="DIR",
+        help="another folder of fused images for a paired comparison; may be repeated",
+    )
+    score.add_argument(
+        "--metrics", type=words, help="names such as EN,VIF,Qabf, or all (default: the six)"
+    )
+    score.add_argument(
+        "--convention",
+        help="whose definitions (default: standard), or all to compare them",
+    )
+    score.add_argument("--out", help="per-image values: FILE.csv, FILE.json or FILE.parquet")
     for key, help_ in (
         ("methods", "list the methods"),
         ("datasets", "list the data sets"),

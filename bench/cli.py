@@ -161,25 +161,54 @@ def _advance(bar: Any, task: Any, done: int, total: int) -> None:
 def _score(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.console import progress_bar
-    from bench.report.folder_scores import score_folders, summary
+    from bench.report.folder_scores import is_lossy, match, named
+    from bench.report.score_files import check_target, write_scores
 
-    console = Console()
-    with progress_bar(Console(stderr=True)) as bar:
+    folders = [Path(folder) for folder in (args.fused, *(args.against or ()))]
+    if args.out:
+        check_target(Path(args.out))
+    matches = match(folders, Path(args.visible), Path(args.infrared))
+
+    # Heavy imports only now, so that what is wrong with the folders is said at once.
+    from bench.console import progress_bar
+    from bench.metrics.conventions import CONVENTIONS
+    from bench.report import folder_tables
+    from bench.report.folder_scores import score_folders
+
+    console, errors = Console(), Console(stderr=True)
+    every = args.convention == "all"
+    with progress_bar(errors) as bar:
         task = bar.add_task("scoring", total=None)
-        frame = score_folders(
-            Path(args.fused),
-            Path(args.visible),
-            Path(args.infrared),
+        scores = score_folders(
+            matches,
             metrics=args.metrics,
-            convention=args.convention or "standard",
+            conventions=tuple(CONVENTIONS) if every else (args.convention or "standard",),
             progress=functools.partial(_advance, bar, task),
         )
     if args.out:
-        frame.to_csv(args.out, index=False, lineterminator="\n")
+        write_scores(Path(args.out), scores)
         print(f"Per-image values: {args.out}")
-    console.print(summary(frame, args.convention or "standard"))
-    return 0
+    if every:
+        console.print(folder_tables.conventions_table(scores))
+        console.print(folder_tables.agreement_table(scores[0]))
+    else:
+        convention = args.convention or "standard"
+        console.print(folder_tables.summary(scores[0], convention))
+        for other in scores[1:]:
+            console.print(folder_tables.comparison(scores[0], other, convention))
+    for folder in scores:
+        if folder.missing:
+            print(
+                f"{folder.folder} lacks {len(folder.missing)} of {len(matches)} pairs: "
+                f"{named(folder.missing)}",
+                file=sys.stderr,
+            )
+        for problem in folder.failed.values():
+            print(f"not scored: {problem}", file=sys.stderr)
+    lossy = [path.name for found in matches for path in found.fused.values() if is_lossy(path)]
+    if lossy:
+        print(f"lossy files, their compression is scored too: {named(lossy)}", file=sys.stderr)
+    return 1 if any(folder.missing or folder.failed for folder in scores) else 0
 
 
 def _listing(args: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -> int:
@@ -213,7 +242,7 @@ def _datasets(args: argparse.Namespace) -> int:
 def _metrics(args: argparse.Namespace) -> int:
     from bench import listing
 
-    return _listing(args, "Metrics (convention: standard)", listing.metrics())
+    return _listing(args, "Metrics (unit and range: standard)", listing.metrics())
 
 
 def _data_check(args: argparse.Namespace) -> int:

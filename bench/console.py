@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -20,7 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from bench.jobs.plan import Job
+if TYPE_CHECKING:
+    from bench.jobs.plan import Job
 
 _MARK = {"done": "green", "cached": "dim", "failed": "red", "skipped": "yellow"}
 PLAIN_INTERVAL = 15.0

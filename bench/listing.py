@@ -65,7 +65,7 @@ def datasets(config: RunConfig) -> list[dict[str, Any]]:
 
 def metrics() -> list[dict[str, Any]]:
     """One row a metric."""
-    from bench.metrics.registry import find_metrics
+    from bench.metrics.registry import METRICS
 
     return [
         {
@@ -77,7 +77,7 @@ def metrics() -> list[dict[str, Any]]:
             "range": metric.range,
             "reference": metric.reference,
         }
-        for metric in find_metrics()
+        for metric in METRICS.values()
     ]
 
 

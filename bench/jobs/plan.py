@@ -367,8 +367,7 @@ def make_plan(config: RunConfig, store: Store) -> Plan:
     from bench.metrics.registry import find_metrics
 
     methods = method_registry.expand(config.methods)
-    find_metrics(config.score.metrics)
-    find_convention(config.score.convention)
+    find_metrics(config.score.metrics, find_convention(config.score.convention))
     stages = set(config.stages)
     device = resolve_device(config.device)
     rows = {name: _row(config, name) for name in methods}

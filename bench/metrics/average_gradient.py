@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
-from bench.metrics.conventions import Convention
 
 
 def average_gradient(
@@ -25,7 +25,11 @@ def average_gradient(
     height, width = fused.shape[-2:]
     if min(height, width) < 2:
         return {"AG": fused.new_full((fused.shape[0],), math.nan)}
-    vertical, horizontal = torch.gradient(fused, dim=(-2, -1))
+    if convention.average_gradient.differences == "central":
+        vertical, horizontal = torch.gradient(fused, dim=(-2, -1))
+    else:
+        vertical = fused.diff(dim=-2)[..., :-1]
+        horizontal = fused.diff(dim=-1)[..., :-1, :]
     slope = vertical.square_().add_(horizontal.square_()).div_(2).sqrt_()
     cells = convention.average_gradient.divisor == "cells"
     divisor = (height - 1) * (width - 1) if cells else height * width

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from bench.metrics.conventions import Convention
+from bench.metrics.choices import Convention
 
 MetricFunction = Callable[[Tensor, Tensor, Tensor, Convention], Mapping[str, Tensor]]
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
-from bench.metrics.conventions import Convention
 
 LEVELS = 256
 
@@ -22,9 +22,9 @@ LEVELS = 256
 def entropy(
     fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
 ) -> Mapping[str, Tensor]:
-    """EN of N×1×H×W luma 0..255; every evaluator agrees, so no choice is read."""
+    """EN of N×1×H×W luma 0..255."""
     counts = histogram(fused.flatten(1).long(), LEVELS)
-    return {"EN": entropy_of_counts(counts) / math.log(2)}
+    return {"EN": entropy_of_counts(counts, convention.entropy.offset) / math.log(2)}
 
 
 def histogram(values: Tensor, bins: int) -> Tensor:
@@ -34,9 +34,11 @@ def histogram(values: Tensor, bins: int) -> Tensor:
     return torch.bincount((values + offset).flatten(), minlength=rows * bins).view(rows, bins)
 
 
-def entropy_of_counts(counts: Tensor) -> Tensor:
-    """Entropy in nats of each row of N×bins counts, N."""
+def entropy_of_counts(counts: Tensor, offset: float = 0.0) -> Tensor:
+    """Entropy in nats of each row of N×bins counts, N. offset: see `EntropyChoices`."""
     share = counts / counts.sum(1, keepdim=True, dtype=torch.float64)
+    if offset:
+        return -(share * (share + offset).log()).sum(1)
     terms: Tensor = torch.special.entr(share)
     return terms.sum(1)
 

@@ -11,11 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bench.metrics.conventions import LumaRule, find_convention
+from bench.metrics.choices import Convention
+from bench.metrics.conventions import find_convention
 from bench.metrics.luma import luma
 from bench.metrics.registry import find_metrics
 
 Image: TypeAlias = "Tensor | npt.NDArray[np.uint8]"
+# (fused, visible, infrared), each 1×1×H×W float64.
+Triple: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 class ImageShapeError(ValueError):
@@ -33,15 +36,18 @@ def evaluate(
     """The metrics' columns, each a float64 Tensor[N] on the CPU, in the order of the tables.
 
     fused, visible, infrared: uint8, each of them a tensor N×1×H×W or N×3×H×W (RGB), or an array
-    H×W or H×W×3 (N = 1); colour becomes luma. N, H and W must be equal: nothing is resized.
+    H×W or H×W×3 (N = 1); colour becomes luma, but for a convention that reads channels. N, H and
+    W must be equal: nothing is resized.
+    metrics: names; by default those of EN, MI, AG, SD, VIF and SSIM that the convention defines.
     Undefined values are NaN. The images are scored one by one, on the device where they are, so
     that an image has the same value alone and in any batch.
+    Raises UserError for unknown names and metrics that the convention does not define.
     """
-    chosen = find_metrics(metrics)
     record = find_convention(convention)
-    batches = [_luma_batch(image, record.luma) for image in (fused, visible, infrared)]
+    chosen = find_metrics(metrics, record)
+    batches = [_batch(image) for image in (fused, visible, infrared)]
     for name, batch in zip(("visible", "infrared"), batches[1:], strict=True):
-        if batch.shape != batches[0].shape:
+        if _size(batch) != _size(batches[0]):
             raise ImageShapeError(
                 f"fused image {_size(batches[0])} and {name} image {_size(batch)} differ in size."
             )
@@ -52,16 +58,52 @@ def evaluate(
         for column in metric.columns
     }
     for i in range(count):
-        images = [batch[i : i + 1].to(torch.float64) for batch in batches]
+        fused_i, visible_i, infrared_i = (batch[i : i + 1] for batch in batches)
+        planes, joined = _views(fused_i, visible_i, infrared_i, record)
         for metric in chosen:
-            row = metric.function(images[0], images[1], images[2], record)
+            seen = joined if metric.name in record.side_by_side else planes
+            rows = [metric.function(*triple, record) for triple in seen]
             for column in metric.columns:
-                values[column][i] = row[column][0]
+                values[column][i] = sum(row[column][0] for row in rows) / len(rows)
     return values
 
 
-def _luma_batch(image: Image, rule: LumaRule) -> Tensor:
-    """One argument of `evaluate` as uint8 N×1×H×W."""
+def _views(
+    fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
+) -> tuple[list[Triple], list[Triple]]:
+    """What a metric sees of three uint8 1×C×H×W images: (planes to average over, one wide image).
+
+    Read as luma, both are the one luma plane. Read as channels, a grey source (also one of three
+    equal channels) is paired with every channel of the fused image, and a grey fused image with
+    every channel of a colour source; the wide image has the fused image's own channels.
+    """
+    if convention.reading != "channels":
+        planes = [luma(x, convention.reading).to(torch.float64) for x in (fused, visible, infrared)]
+        only: list[Triple] = [(planes[0], planes[1], planes[2])]
+        return only, only
+    images = (fused, _grey_as_one(visible), _grey_as_one(infrared))
+    count = max(image.shape[1] for image in images)
+    full = [image.expand(-1, count, -1, -1).to(torch.float64) for image in images]
+    triples: list[Triple] = [
+        (full[0][:, k : k + 1], full[1][:, k : k + 1], full[2][:, k : k + 1]) for k in range(count)
+    ]
+    own = triples[: fused.shape[1]]
+    wide: Triple = (
+        torch.cat([triple[0] for triple in own], -1),
+        torch.cat([triple[1] for triple in own], -1),
+        torch.cat([triple[2] for triple in own], -1),
+    )
+    return triples, [wide]
+
+
+def _grey_as_one(image: Tensor) -> Tensor:
+    """uint8 1×C×H×W, three equal channels as one."""
+    first = image[:, :1]
+    return first if bool((image == first).all()) else image
+
+
+def _batch(image: Image) -> Tensor:
+    """One argument of `evaluate` as uint8 N×1×H×W or N×3×H×W."""
     if isinstance(image, Tensor):
         batch = image
     else:
@@ -75,7 +117,7 @@ def _luma_batch(image: Image, rule: LumaRule) -> Tensor:
         )
     if batch.dtype != torch.uint8:
         raise TypeError(f"metrics are defined on 8-bit images (uint8), not {batch.dtype}.")
-    return luma(batch, rule)
+    return batch
 
 
 def _size(batch: Tensor) -> str:

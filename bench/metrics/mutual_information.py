@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 from torch import Tensor
 
+from bench.metrics.choices import Convention, combine
 from bench.metrics.contract import Metric
-from bench.metrics.conventions import Convention, combine
 from bench.metrics.entropy import LEVELS, entropy_of_counts, histogram
 
 
@@ -23,9 +24,9 @@ def mutual_information(
     """MI_ir, MI_vi and MI of N×1×H×W luma 0..255."""
     choices = convention.mutual_information
     unit = math.log(2) if choices.unit == "bits" else 1.0
-    levels = fused.flatten(1).long() * LEVELS
+    levels = fused.flatten(1).long()
     from_infrared, from_visible = (
-        shared_information(levels, source.flatten(1).long()) / unit
+        shared_information(levels, source.flatten(1).long(), choices.merged) / unit
         for source in (infrared, visible)
     )
     return {
@@ -35,13 +36,28 @@ def mutual_information(
     }
 
 
-def shared_information(scaled: Tensor, source: Tensor) -> Tensor:
-    """Nats shared by two int64 N×P images, the first with its levels times 256; N."""
-    joint = histogram(scaled + source, LEVELS * LEVELS)
+def shared_information(
+    levels: Tensor, source: Tensor, merged: Literal["none", "joint", "all"] = "none"
+) -> Tensor:
+    """Nats shared by two int64 N×P images; N. merged: where levels 254 and 255 are one bin."""
+    joint = histogram(levels * LEVELS + source, LEVELS * LEVELS)
     table = joint.view(-1, LEVELS, LEVELS)
+    together = _top_merged(table) if merged != "none" else table
+    marginal = together if merged == "all" else table
     return (
-        entropy_of_counts(table.sum(2)) + entropy_of_counts(table.sum(1)) - entropy_of_counts(joint)
+        entropy_of_counts(marginal.sum(2))
+        + entropy_of_counts(marginal.sum(1))
+        - entropy_of_counts(together.flatten(1))
     )
+
+
+def _top_merged(table: Tensor) -> Tensor:
+    """N×256×256 counts with those of level 255 moved to level 254, in both images."""
+    table = table.clone()
+    table[:, -2] += table[:, -1]
+    table[:, :, -2] += table[:, :, -1]
+    table[:, -1], table[:, :, -1] = 0, 0
+    return table
 
 
 MUTUAL_INFORMATION = Metric(

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
-from bench.metrics.conventions import Convention
 
 
 def standard_deviation(

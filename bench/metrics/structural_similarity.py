@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bench.metrics.choices import Convention, StructuralSimilarityChoices, combine
 from bench.metrics.contract import Metric
-from bench.metrics.conventions import Convention, StructuralSimilarityChoices, combine
 from bench.metrics.gaussian import filter_valid, gaussian_taps, row_bands, uniform_taps
 
 PRECISION = {"float64": torch.float64, "float32": torch.float32}
@@ -27,7 +27,7 @@ def structural_similarity(
 ) -> Mapping[str, Tensor]:
     """SSIM_ir, SSIM_vi and SSIM of N×1×H×W luma 0..255."""
     choices = convention.ssim
-    if min(fused.shape[-2:]) < choices.window:
+    if choices.border == "valid" and min(fused.shape[-2:]) < choices.window:
         undefined = fused.new_full((fused.shape[0],), math.nan)
         return {"SSIM_ir": undefined, "SSIM_vi": undefined, "SSIM": undefined}
     similarity = mean_similarity(fused, torch.cat((infrared, visible), 1), choices)
@@ -58,12 +58,33 @@ def mean_similarity(image: Tensor, sources: Tensor, choices: StructuralSimilarit
 
 def similarity_map(images: Tensor, choices: StructuralSimilarityChoices) -> Tensor:
     """SSIM at every position of the window, of the last of N×(S+1)×H×W to each other; N×S×h×w."""
-    size, precision = choices.window, PRECISION[choices.precision]
-    taps = uniform_taps(size) if choices.sigma is None else gaussian_taps(size, choices.sigma)
     luminance_constant = (0.01 * choices.data_range) ** 2
     contrast_constant = (0.03 * choices.data_range) ** 2
-    unbiased = size**2 / (size**2 - 1) if choices.covariance == "sample" else 1.0
+    mean_square, mean_product, variance, covariance = _moments(images, choices)
+    luminance = mean_square[:, :-1] + mean_square[:, -1:] + luminance_constant
+    contrast = variance[:, :-1] + variance[:, -1:] + contrast_constant
+    numerator = mean_product.mul_(2).add_(luminance_constant)
+    numerator.mul_(covariance.mul_(2).add_(contrast_constant))
+    return numerator.div_(luminance.mul_(contrast))
 
+
+def contrast_map(images: Tensor, choices: StructuralSimilarityChoices) -> Tensor:
+    """The contrast and structure factor of `similarity_map`, without luminance; N×S×h×w."""
+    constant = (0.03 * choices.data_range) ** 2
+    _, _, variance, covariance = _moments(images, choices)
+    contrast = variance[:, :-1] + variance[:, -1:] + constant
+    return covariance.mul_(2).add_(constant).div_(contrast)
+
+
+def _moments(
+    images: Tensor, choices: StructuralSimilarityChoices
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Local squared means and variances of N×(S+1)×H×W, products of the means and covariances of
+    the last image with each other.
+    """
+    size, precision = choices.window, PRECISION[choices.precision]
+    taps = uniform_taps(size) if choices.sigma is None else gaussian_taps(size, choices.sigma)
+    unbiased = size**2 / (size**2 - 1) if choices.covariance == "sample" else 1.0
     mean = filter_valid(images, taps, round_to=precision)
     square = filter_valid(images.square(), taps, round_to=precision)
     product = filter_valid(images[:, :-1] * images[:, -1:], taps, round_to=precision)
@@ -71,11 +92,7 @@ def similarity_map(images: Tensor, choices: StructuralSimilarityChoices) -> Tens
     mean_product = mean[:, :-1] * mean[:, -1:]
     variance = (square - mean_square).mul_(unbiased)
     covariance = (product - mean_product).mul_(unbiased)
-    luminance = mean_square[:, :-1] + mean_square[:, -1:] + luminance_constant
-    contrast = variance[:, :-1] + variance[:, -1:] + contrast_constant
-    numerator = mean_product.mul_(2).add_(luminance_constant)
-    numerator.mul_(covariance.mul_(2).add_(contrast_constant))
-    return numerator.div_(luminance.mul_(contrast))
+    return mean_square, mean_product, variance, covariance
 
 
 STRUCTURAL_SIMILARITY = Metric(

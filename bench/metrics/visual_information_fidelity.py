@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from bench.metrics.choices import Convention, combine
+from bench.metrics.choices import VisualInformationFidelityChoices as Choices
 from bench.metrics.contract import Metric
-from bench.metrics.conventions import Convention, combine
 from bench.metrics.gaussian import filter_valid, gaussian_taps, row_bands
 
 SMALLEST = 41
@@ -30,10 +33,10 @@ def visual_information_fidelity(
 ) -> Mapping[str, Tensor]:
     """VIF_ir, VIF_vi and VIF of N×1×H×W luma 0..255."""
     choices = convention.vif
-    if min(fused.shape[-2:]) < SMALLEST:
+    if choices.border == "valid" and min(fused.shape[-2:]) < SMALLEST:
         undefined = fused.new_full((fused.shape[0],), math.nan)
         return {"VIF_ir": undefined, "VIF_vi": undefined, "VIF": undefined}
-    fidelity = pixel_domain_fidelity(fused, torch.cat((infrared, visible), 1), choices.noise)
+    fidelity = pixel_domain_fidelity(fused, torch.cat((infrared, visible), 1), choices)
     from_infrared, from_visible = fidelity.nan_to_num(nan=choices.undefined).unbind(1)
     return {
         "VIF_ir": from_infrared,
@@ -42,7 +45,7 @@ def visual_information_fidelity(
     }
 
 
-def pixel_domain_fidelity(distorted: Tensor, references: Tensor, noise: float) -> Tensor:
+def pixel_domain_fidelity(distorted: Tensor, references: Tensor, choices: Choices) -> Tensor:
     """VIFp of N×1×H×W against each of the S references in N×S×H×W; N×S.
 
     The distorted image is halved and its moments are taken once for all its references.
@@ -51,12 +54,13 @@ def pixel_domain_fidelity(distorted: Tensor, references: Tensor, noise: float) -
     heard = references.new_zeros(references.shape[:2])
     there = references.new_zeros(references.shape[:2])
     for size in WINDOWS:
-        taps = gaussian_taps(size, size / 5)
+        taps = _taps(size, choices.window)
         if size != WINDOWS[0]:
-            images = filter_valid(images, taps, stride=2)
-        height, width = images.shape[-2:]
+            images = filter_valid(_bordered(images, size, choices), taps, stride=2)
+        bordered = _bordered(images, size, choices)
+        height, width = bordered.shape[-2:]
         for band in row_bands(height, width, size):
-            signal, information = _information(images[:, :, band], taps, noise)
+            signal, information = _information(bordered[:, :, band], taps, choices.noise)
             heard += signal
             there += information
     return heard / there
@@ -64,6 +68,18 @@ def pixel_domain_fidelity(distorted: Tensor, references: Tensor, noise: float) -
 
 def _information(images: Tensor, taps: tuple[float, ...], noise: float) -> tuple[Tensor, Tensor]:
     """Nats drawn at one scale from the distorted image about each reference, and from that; N×S.
+
+    images: N×(S+1)×H×W, the distorted one last.
+    """
+    gain, reference, residual = gains(images, taps)
+    ratio = gain.square_().mul_(reference).div_(residual.add_(noise))
+    signal = ratio.log1p_().flatten(2).sum(2)
+    information = reference.div_(noise).log1p_().flatten(2).sum(2)
+    return signal, information
+
+
+def gains(images: Tensor, taps: tuple[float, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """(gain, variance of the reference, residual variance), each N×S×h×w, at one scale.
 
     images: N×(S+1)×H×W, the distorted one last. Its gain and its residual variance are overridden
     in the order of the authors' code.
@@ -81,10 +97,23 @@ def _information(images: Tensor, taps: tuple[float, ...], noise: float) -> tuple
     residual = torch.where(flat | opposed, other, residual).masked_fill_(silent, 0)
     gain.masked_fill_(flat | silent | opposed, 0)
     reference = reference.masked_fill(flat, 0)
-    ratio = gain.square_().mul_(reference).div_(residual.clamp_min_(FLOOR).add_(noise))
-    signal = ratio.log1p_().flatten(2).sum(2)
-    information = reference.div_(noise).log1p_().flatten(2).sum(2)
-    return signal, information
+    return gain, reference, residual.clamp_min_(FLOOR)
+
+
+def _taps(size: int, window: Literal["centred", "stretched"]) -> tuple[float, ...]:
+    """The 1-D Gaussian window of one scale, sigma a fifth of its size."""
+    if window == "centred":
+        return gaussian_taps(size, size / 5)
+    offset = torch.linspace(-(size + 1) / 2, (size - 1) / 2, size, dtype=torch.float64)
+    taps = torch.exp(-(offset**2) / (2 * (size / 5) ** 2))
+    return tuple((taps / taps.sum()).tolist())
+
+
+def _bordered(images: Tensor, size: int, choices: Choices) -> Tensor:
+    """The images with what the convention puts around them."""
+    if choices.border == "valid":
+        return images
+    return functional.pad(images, (size // 2,) * 4)
 
 
 VISUAL_INFORMATION_FIDELITY = Metric(

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench.data.images import decode, read_pair
+from bench.data.images import UInt8, decode, read_pair
 from bench.data.pairs import Pair
 from bench.errors import UserError
 from bench.metrics import evaluate
@@ -36,7 +36,13 @@ def score_pair(
     pair: Pair, fused: Path, metrics: tuple[str, ...], convention: str
 ) -> dict[str, float]:
     """All columns of one image. Raises UserError when the three sizes differ."""
-    visible, infrared = read_pair(pair)
+    return score_image(fused, *read_pair(pair), metrics, convention)
+
+
+def score_image(
+    fused: Path, visible: UInt8, infrared: UInt8, metrics: tuple[str, ...], convention: str
+) -> dict[str, float]:
+    """All columns of one image and its decoded sources; see `score_pair`."""
     image = decode(fused).samples
     if image.shape[:2] != infrared.shape:
         raise UserError(

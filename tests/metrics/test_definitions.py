@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench.metrics.conventions import (
+from bench.metrics.choices import (
     Convention,
     MutualInformationChoices,
     StandardDeviationChoices,
     VisualInformationFidelityChoices,
 )
 from bench.metrics.evaluate import evaluate
-from bench.metrics.registry import METRICS
+from bench.metrics.registry import find_metrics
 from tests.metrics import direct
 
 # Printed once by tests/metrics/direct.py.
@@ -167,7 +167,7 @@ def test_sample_deviation_and_mean_of_the_sources() -> None:
     )
     row = {
         column: values.item()
-        for metric in METRICS.values()
+        for metric in find_metrics()
         for column, values in metric.function(*batch, choices).items()
     }
     golden = GOLDEN[64, 80]
