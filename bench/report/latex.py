@@ -78,7 +78,7 @@ def latex(table: Table) -> str:
     printed = table.printed()
     lines = [
         r"\begin{table*}[t]",
-        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        r"\centering\small\setlength{\tabcolsep}{5pt}",
         rf"\caption{{{escape(table.title)}. Best in \textcolor{{red}}{{\textbf{{red}}}}, "
         r"second in \textcolor{blue}{blue}.}",
         rf"\label{{tab:{table.name}}}",
