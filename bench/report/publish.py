@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from bench.errors import UserError
 from bench.report.frame import read_jobs, read_results
 from bench.report.render import write_files
 from bench.report.tables import all_tables
 
+WIDTH = 1200
 _PATH_KEYS = ("root", "results", "folder")
 
 
@@ -45,7 +48,7 @@ def command(config: Mapping[str, Any]) -> str:
 
 
 def publish(run: Path, to: Path) -> tuple[Path, ...]:
-    """Write tables, figures (CSV, PNG, PDF) and manifest.json of `run` into `to`.
+    """Write tables, small figures (CSV, PNG) and manifest.json of `run` into `to`.
 
     Raises UserError for a run without finished jobs.
     """
@@ -76,6 +79,16 @@ def publish(run: Path, to: Path) -> tuple[Path, ...]:
     }
     path = to / "manifest.json"
     path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    for figure in sorted((run / "figures").glob("*")) if (run / "figures").is_dir() else ():
+    for figure in sorted((run / "figures").glob("*.csv")):
         files.append(Path(shutil.copy2(figure, to / figure.name)))
+    files += [_small(figure, to) for figure in sorted((run / "figures").glob("*.png"))]
     return (*files, path)
+
+
+def _small(figure: Path, to: Path) -> Path:
+    """A panel in a size that a repository can carry and that shows nobody's images in full."""
+    with Image.open(figure) as image:
+        small = image.convert("RGB")
+        small.thumbnail((WIDTH, 4 * WIDTH))
+    small.save(to / figure.name, optimize=True)
+    return to / figure.name
