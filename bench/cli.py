@@ -371,6 +371,9 @@ HANDLERS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `bench`; returns the exit code."""
+    # Before torch is imported: threads that spin while they wait cost several times their work
+    # where other processes want the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         args = parser(HANDLERS).parse_args(argv)
         return int(args.function(args))

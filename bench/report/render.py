@@ -96,7 +96,9 @@ def terminal(table: Table) -> Group:
     rich = RichTable(
         title=Text(table.title),
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=(0, 0),
+        pad_edge=False,
+        show_edge=False,
         title_justify="left",
     )
     rich.add_column("", no_wrap=True)
