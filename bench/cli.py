@@ -218,12 +218,19 @@ def _listing(args: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
+    console = Console()
+    widths = [max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]]
+    if sum(widths) + 3 * len(widths) + 1 > console.width:
+        # A squeezed table cuts the names and paths that people want to copy.
+        for row in rows:
+            print("\n".join(f"{key}: {value}" for key, value in row.items() if value != ""), "\n")
+        return 0
     table = Table(title=title, title_justify="left")
     for column in rows[0]:
         table.add_column(column)
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+    console.print(table)
     return 0
 
 

@@ -178,6 +178,12 @@ def of_missing(reasons: Mapping[str, str]) -> list[str]:
     return [f"No number: {' '.join(text.rstrip('.') + '.' for text in texts)}"] if texts else []
 
 
+BUNDLED = (
+    "The bundled initialisation was trained on other synthetic scenes, as visible, infrared, "
+    "average and maximum images, which favours rows like these: a demonstration, no ranking."
+)
+
+
 def of_detection(jobs: Sequence[Job], seeds: Sequence[int]) -> list[str]:
     """The split, the recipe and the seeds; every variant in use, should there be several."""
     lines = []
@@ -186,6 +192,8 @@ def of_detection(jobs: Sequence[Job], seeds: Sequence[int]) -> list[str]:
     recipes = _grouped((_recipe(job.facts.get("recipe")), "") for job in jobs)
     lines += [f"Detector, the same for all rows: {text}." for text in recipes if len(recipes) == 1]
     lines += [f"Detector, one of {len(recipes)}: {text}." for text in recipes if len(recipes) > 1]
+    if any((job.facts.get("recipe") or {}).get("init") == "bundled" for job in jobs):
+        lines.append(BUNDLED)
     scorer = {str(f) for job in jobs if (f := job.facts.get("average_precision"))}
     lines += [f"AP by {text}." for text in sorted(scorer)]
     if seeds:
