@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -379,9 +378,8 @@ def make_plan(config: RunConfig, store: Store) -> Plan:
             continue
         data = open_data(config, dataset)
         datasets[dataset] = data.facts
-        make = functools.partial(_fuse_jobs, config, data)
         for name in methods:
-            fused = make(rows[name], device)
+            fused = _fuse_jobs(config, data, rows[name], device)
             wanted = [job for job in fused if job.key.folder == "fuse" or "detect" in stages]
             if not data.pairs.scored and "detect" not in stages:
                 continue
