@@ -163,6 +163,11 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         help="whose definitions (default: standard), or all to compare them",
     )
     score.add_argument("--out", help="per-image values: FILE.csv, FILE.json or FILE.parquet")
+    score.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="with --convention all: how the folders' ranks move, as .pdf, .png or .svg",
+    )
     for key, help_ in (
         ("methods", "list the methods"),
         ("datasets", "list the data sets"),

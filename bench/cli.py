@@ -167,6 +167,10 @@ def _score(args: argparse.Namespace) -> int:
     folders = [Path(folder) for folder in (args.fused, *(args.against or ()))]
     if args.out:
         check_target(Path(args.out))
+    if args.plot:
+        from bench.report import convention_ranks
+
+        convention_ranks.check_plot(Path(args.plot), len(folders), args.convention)
     matches = match(folders, Path(args.visible), Path(args.infrared))
 
     # Heavy imports only now, so that what is wrong with the folders is said at once.
@@ -191,6 +195,9 @@ def _score(args: argparse.Namespace) -> int:
     if every:
         console.print(folder_tables.conventions_table(scores))
         console.print(folder_tables.agreement_table(scores[0]))
+        if args.plot:
+            convention_ranks.draw(convention_ranks.means_of(scores), Path(args.plot))
+            print(f"Ranks by convention: {args.plot}")
     else:
         convention = args.convention or "standard"
         console.print(folder_tables.summary(scores[0], convention))

@@ -273,3 +273,33 @@ def test_nothing_heavy_is_imported_before_it_is_needed(folders: Path) -> None:
     scored = modules_after("score", "--fused", "mean", *sources)
     assert "torch" in scored
     assert not scored & {"pandas", "matplotlib", "ultralytics", "torchvision"}
+
+
+def test_ranks_by_convention_are_drawn(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = score(
+        capsys, *("--against", "noisy", "--convention", "all", "--metrics", "SSIM,MSE"),
+        *("--plot", "ranks.png"),
+    )  # fmt: skip
+    assert code == 0, err
+    assert "Ranks by convention: ranks.png" in out
+    with Image.open(folders / "ranks.png") as picture:
+        pixels = np.asarray(picture.convert("L"))
+    assert (pixels < 128).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--plot", "ranks.png", "--convention", "all"), "at least one folder to compare with"),
+        (("--plot", "ranks.png", "--against", "noisy"), "needs --convention all"),
+        (("--plot", "ranks.gif", "--against", "noisy", "--convention", "all"), "ends in .pdf"),
+        (("--plot", "no/r.png", "--against", "noisy", "--convention", "all"), "does not exist"),
+    ],
+)
+def test_a_plot_that_cannot_be_drawn_is_refused_at_once(
+    folders: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], complaint: str
+) -> None:
+    code, _, err = score(capsys, *options)
+    assert code == 2
+    assert complaint in err
+    assert "Traceback" not in err

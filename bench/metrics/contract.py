@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from bench.metrics.choices import Convention
@@ -22,8 +23,10 @@ class Metric:
     combination ("MI_ir", "MI_vi", "MI").
     unit, range: as in the convention `standard`.
     smallest: the shortest image side for which the metric is defined; below it the value is NaN.
-    function: (fused, visible, infrared, convention) -> {column: Tensor[N]}; the images are
-    N×1×H×W float64 luma with integer values 0..255.
+    function: (fused, visible, infrared, convention) -> {column: float64 Tensor[N]}; the images are
+    N×1×H×W luma with integer values 0..255.
+    dtype: of these images. uint8 for functions that convert band by band or only count: an image
+    in double precision is eight times as large, and new memory costs more than their arithmetic.
     """
 
     name: str
@@ -35,3 +38,4 @@ class Metric:
     smallest: int
     reference: str
     function: MetricFunction
+    dtype: torch.dtype = torch.float64

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.metrics.choices import Convention, combine
 from bench.metrics.contract import Metric
+from bench.metrics.summation import plane_sum
 
 
 def correlation(
@@ -31,10 +32,9 @@ def correlation(
 
 def pearson(first: Tensor, second: Tensor) -> Tensor:
     """Correlation coefficient of two N×1×H×W images over their pixels; N."""
-    x, y = first.flatten(1), second.flatten(1)
-    x, y = x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True)
-    spread = (x.square().sum(1) * y.square().sum(1)).sqrt()
-    return (x * y).sum(1) / spread
+    x, y = first - _mean(first), second - _mean(second)
+    spread = (plane_sum(x.square()) * plane_sum(y.square())).sqrt()
+    return (plane_sum(x * y) / spread)[:, 0]
 
 
 def saturating_pearson(first: Tensor, second: Tensor) -> Tensor:
@@ -42,10 +42,13 @@ def saturating_pearson(first: Tensor, second: Tensor) -> Tensor:
 
     Deviations from the mean are rounded, below 0 they become 0, and their products end at 255.
     """
-    deviations = (image.flatten(1) for image in (first, second))
-    x, y = ((d - d.mean(1, keepdim=True) + 0.5).floor_().clamp_(0, 255) for d in deviations)
-    xy, xx, yy = ((a * b).clamp_max_(255).sum(1) for a, b in ((x, y), (x, x), (y, y)))
-    return xy / (xx * yy).sqrt()
+    x, y = ((d - _mean(d) + 0.5).floor_().clamp_(0, 255) for d in (first, second))
+    xy, xx, yy = (plane_sum((a * b).clamp_max_(255)) for a, b in ((x, y), (x, x), (y, y)))
+    return (xy / (xx * yy).sqrt())[:, 0]
+
+
+def _mean(image: Tensor) -> Tensor:
+    return plane_sum(image)[..., None, None] / image[0].numel()
 
 
 CORRELATION = Metric(

@@ -25,7 +25,7 @@ def cross_entropy(
 ) -> Mapping[str, Tensor]:
     """CE_ir, CE_vi and CE of N×1×H×W luma 0..255."""
     own, first, second = (
-        histogram(image.flatten(1).long(), LEVELS).double() / image[0].numel()
+        histogram(image.flatten(1), LEVELS).double() / image[0].numel()
         for image in (fused, infrared, visible)
     )
     from_infrared, from_visible = divergence(first, own), divergence(second, own)
@@ -53,4 +53,5 @@ CROSS_ENTROPY = Metric(
     smallest=1,
     reference="Bulanon, Burks, Alchanatis, Biosystems Eng. 103(1), 2009",
     function=cross_entropy,
+    dtype=torch.uint8,
 )

@@ -14,6 +14,7 @@ from torch import Tensor
 from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
 from bench.metrics.sobel import sobel
+from bench.metrics.summation import plane_sum
 
 
 def edge_intensity(
@@ -21,7 +22,8 @@ def edge_intensity(
 ) -> Mapping[str, Tensor]:
     """EI of N×1×H×W luma 0..255."""
     across, down = sobel(fused, "replicate")
-    return {"EI": (across.square_() + down.square_()).sqrt_().flatten(1).mean(1)}
+    strength = (across.square_() + down.square_()).sqrt_()
+    return {"EI": plane_sum(strength)[:, 0] / fused[0].numel()}
 
 
 EDGE_INTENSITY = Metric(

@@ -21,6 +21,7 @@ from torch import Tensor
 from bench.metrics.choices import Convention, combine
 from bench.metrics.contract import Metric
 from bench.metrics.sobel import logistic, sobel
+from bench.metrics.summation import plane_sum
 
 
 def edge_preservation(
@@ -36,8 +37,8 @@ def edge_preservation(
     relative = torch.where(sources == own, equal, relative)
     alignment = 1 - (angle[:, :-1] - angle[:, -1:]).abs_().div_(math.pi / 2)
     kept = logistic(relative, 0.9994, 15, 0.5) * logistic(alignment, 0.9879, 22, 0.8)
-    weight = sources.flatten(1).sum(1, keepdim=True)
-    from_infrared, from_visible = ((kept * sources).flatten(2).sum(2) / weight).unbind(1)
+    weight = plane_sum(sources).sum(1, keepdim=True)
+    from_infrared, from_visible = (plane_sum(kept * sources) / weight).unbind(1)
     return {
         "Qabf_ir": from_infrared,
         "Qabf_vi": from_visible,

@@ -23,24 +23,26 @@ def entropy(
     fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
 ) -> Mapping[str, Tensor]:
     """EN of N×1×H×W luma 0..255."""
-    counts = histogram(fused.flatten(1).long(), LEVELS)
+    counts = histogram(fused.flatten(1), LEVELS)
     return {"EN": entropy_of_counts(counts, convention.entropy.offset) / math.log(2)}
 
 
 def histogram(values: Tensor, bins: int) -> Tensor:
-    """Counts per row: int64 N×P values in 0..bins-1 to N×bins."""
-    rows = values.shape[0]
-    offset = torch.arange(rows, device=values.device)[:, None] * bins
-    return torch.bincount((values + offset).flatten(), minlength=rows * bins).view(rows, bins)
+    """Counts per row: N×P whole values in 0..bins-1, of any type, to int64 N×bins."""
+    whole = values.int() if values.is_floating_point() else values
+    return torch.stack([torch.bincount(row, minlength=bins) for row in whole])
 
 
 def entropy_of_counts(counts: Tensor, offset: float = 0.0) -> Tensor:
-    """Entropy in nats of each row of N×bins counts, N. offset: see `EntropyChoices`."""
+    """Entropy in nats of each row of N×bins counts, N; bins is a multiple of 256.
+
+    offset: see `EntropyChoices`. The sum is taken in rows of 256, which torch never divides among
+    threads: the last digits do not depend on their number.
+    """
     share = counts / counts.sum(1, keepdim=True, dtype=torch.float64)
-    if offset:
-        return -(share * (share + offset).log()).sum(1)
-    terms: Tensor = torch.special.entr(share)
-    return terms.sum(1)
+    terms = -(share * (share + offset).log()) if offset else torch.special.entr(share)
+    rows: Tensor = terms.view(len(terms), -1, LEVELS).sum(2)
+    return rows.sum(1)
 
 
 ENTROPY = Metric(
@@ -53,4 +55,5 @@ ENTROPY = Metric(
     smallest=1,
     reference="Roberts, van Aardt, Ahmed, J. Appl. Remote Sens. 2, 2008",
     function=entropy,
+    dtype=torch.uint8,
 )

@@ -17,8 +17,10 @@ from bench.metrics.luma import luma
 from bench.metrics.registry import find_metrics
 
 Image: TypeAlias = "Tensor | npt.NDArray[np.uint8]"
-# (fused, visible, infrared), each 1×1×H×W float64.
+# (fused, visible, infrared), each 1×1×H×W uint8.
 Triple: TypeAlias = tuple[Tensor, Tensor, Tensor]
+# What a metric sees, plane by plane and as one wide image; see `_views`.
+Views: TypeAlias = tuple[list[Triple], list[Triple]]
 
 
 class ImageShapeError(ValueError):
@@ -59,8 +61,12 @@ def evaluate(
     }
     for i in range(count):
         fused_i, visible_i, infrared_i = (batch[i : i + 1] for batch in batches)
-        planes, joined = _views(fused_i, visible_i, infrared_i, record)
+        views = _views(fused_i, visible_i, infrared_i, record)
+        converted = {torch.uint8: views}
         for metric in chosen:
+            if metric.dtype not in converted:
+                converted[metric.dtype] = _as_dtype(views, metric.dtype)
+            planes, joined = converted[metric.dtype]
             seen = joined if metric.name in record.side_by_side else planes
             rows = [metric.function(*triple, record) for triple in seen]
             for column in metric.columns:
@@ -68,9 +74,7 @@ def evaluate(
     return values
 
 
-def _views(
-    fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
-) -> tuple[list[Triple], list[Triple]]:
+def _views(fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention) -> Views:
     """What a metric sees of three uint8 1×C×H×W images: (planes to average over, one wide image).
 
     Read as luma, both are the one luma plane. Read as channels, a grey source (also one of three
@@ -78,12 +82,12 @@ def _views(
     every channel of a colour source; the wide image has the fused image's own channels.
     """
     if convention.reading != "channels":
-        planes = [luma(x, convention.reading).to(torch.float64) for x in (fused, visible, infrared)]
+        planes = [luma(x, convention.reading) for x in (fused, visible, infrared)]
         only: list[Triple] = [(planes[0], planes[1], planes[2])]
         return only, only
     images = (fused, _grey_as_one(visible), _grey_as_one(infrared))
     count = max(image.shape[1] for image in images)
-    full = [image.expand(-1, count, -1, -1).to(torch.float64) for image in images]
+    full = [image.expand(-1, count, -1, -1) for image in images]
     triples: list[Triple] = [
         (full[0][:, k : k + 1], full[1][:, k : k + 1], full[2][:, k : k + 1]) for k in range(count)
     ]
@@ -94,6 +98,13 @@ def _views(
         torch.cat([triple[2] for triple in own], -1),
     )
     return triples, [wide]
+
+
+def _as_dtype(views: Views, dtype: torch.dtype) -> Views:
+    planes, joined = (
+        [(f.to(dtype), v.to(dtype), i.to(dtype)) for f, v, i in triples] for triples in views
+    )
+    return planes, (planes if views[1] is views[0] else joined)
 
 
 def _grey_as_one(image: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
 from bench.metrics.sobel import logistic, sobel
+from bench.metrics.summation import plane_sum
 
 THRESHOLD = 2.0
 
@@ -42,7 +43,7 @@ def fusion_artefacts(
     weight = torch.where(sources >= THRESHOLD, sources**1.5, choices.faint)
     lost = ((1 - kept.sqrt_()) * weight).sum(1)
     new = (own > sources).all(1)
-    return {"Nabf": (lost * new).flatten(1).sum(1) / weight.flatten(1).sum(1)}
+    return {"Nabf": plane_sum(lost * new) / plane_sum(weight).sum(1)}
 
 
 FUSION_ARTEFACTS = Metric(

@@ -18,6 +18,7 @@ from torch import Tensor
 from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
 from bench.metrics.gaussian import filter_valid, gaussian_taps, row_bands
+from bench.metrics.summation import plane_sum
 from bench.metrics.visual_information_fidelity import SMALLEST, WINDOWS, gains
 
 NOISE = 0.005 * 255**2
@@ -53,7 +54,7 @@ def _ratio(images: Tensor, taps: tuple[float, ...]) -> Tensor:
         information = (variance / NOISE).log1p_() / math.log(10)
         infrared_is_less = gain[:, 0] < gain[:, 1]
         for total, part in ((drawn, signal), (there, information)):
-            total += torch.where(infrared_is_less, part[:, 0], part[:, 1]).flatten(1).sum(1)
+            total += plane_sum(torch.where(infrared_is_less, part[:, 0], part[:, 1]))
     empty = EMPTY * (height - size + 1) * (width - size + 1)
     return (drawn + empty) / (there + empty)
 

@@ -1,6 +1,8 @@
-"""Separable windows and "valid" filtering, shared by VIF and SSIM.
+"""Separable windows, "valid" filtering and local moments, shared by VIF, SSIM and their relatives.
 
-The windows of both metrics are outer products, so two 1-D passes replace one 2-D correlation.
+The windows are outer products, so two 1-D passes replace one 2-D correlation. Images are taken in
+bands of rows: what is made of a band stays in the processor's caches, where planes of the whole
+image would be written to memory and read back.
 """
 
 from __future__ import annotations
@@ -10,9 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# Pixels of a plane in one band of rows: the few dozen planes that a metric makes of a band then
-# stay in the processor's caches, where whole images would be written to memory and read back.
-BAND = 40_960
+# Pixels of a plane in one band of rows.
+BAND = 32_768
 
 
 def gaussian_taps(size: int, sigma: float) -> tuple[float, ...]:
@@ -27,11 +28,13 @@ def uniform_taps(size: int) -> tuple[float, ...]:
     return (1 / size,) * size
 
 
-def row_bands(height: int, width: int, size: int) -> Iterator[slice]:
+def row_bands(height: int, width: int, size: int, stride: int = 1) -> Iterator[slice]:
     """Bands of input rows whose "valid" outputs for an n×n window follow each other."""
     step = max(1, BAND // width)
-    for first in range(0, height - size + 1, step):
-        yield slice(first, min(first + step + size - 1, height))
+    rows = (height - size) // stride + 1
+    for first in range(0, rows, step):
+        last = min(first + step, rows) - 1
+        yield slice(first * stride, last * stride + size)
 
 
 def filter_valid(
@@ -43,25 +46,46 @@ def filter_valid(
 ) -> Tensor:
     """Correlate each H×W plane with the window `taps` × `taps` where it lies inside.
 
-    images: ...×H×W float64 with H, W >= n; returned: ...×h×w, h = (H - n) // stride + 1.
+    images: ...×H×W of any type, H, W >= n; returned: ...×h×w, h = (H - n) // stride + 1.
     stride: only every stride-th row and column is computed, starting with the first.
     round_to: what a sum in float64 is stored as after each of the two passes.
     Sums of shifted slices: in float64 on a CPU this is faster than `conv2d` by an order of
-    magnitude, and a plane has the same bits whatever it is batched with.
+    magnitude, and than products with banded matrices.
     """
-    size = len(taps)
     height, width = images.shape[-2:]
-    rows = (height - size) // stride + 1
-    columns = (width - size) // stride + 1
-    planes = images.reshape(-1, height, width)
-    filtered = images.new_empty((planes.shape[0], rows, columns), dtype=round_to)
-    for plane, target in zip(planes, filtered, strict=True):
-        down = _weighted_sum([plane[k : height - size + 1 + k : stride] for k in range(size)], taps)
-        down = down.to(round_to).to(images.dtype)
-        target.copy_(
-            _weighted_sum([down[:, k : width - size + 1 + k : stride] for k in range(size)], taps)
-        )
-    return filtered.reshape(*images.shape[:-2], rows, columns)
+    bands = [
+        _filter_band(images[..., rows, :].to(torch.float64), taps, stride, round_to)
+        for rows in row_bands(height, width, len(taps), stride)
+    ]
+    return bands[0] if len(bands) == 1 else torch.cat(bands, -2)
+
+
+def local_moments(
+    images: Tensor, taps: tuple[float, ...], *, round_to: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Windowed means of N×(S+1)×H×W images, of their squares, and of the last one's products with
+    each other one: N×(S+1)×h×w twice and N×S×h×w, float64 unless rounded. One band at a time.
+    """
+    count, size = images.shape[1], images.shape[-2:]
+    planes = images.new_empty((len(images), 3 * count - 1, *size), dtype=torch.float64)
+    values, squares, products = torch.split(planes, [count, count, count - 1], 1)
+    values.copy_(images)
+    torch.mul(values, values, out=squares)
+    torch.mul(values[:, :-1], values[:, -1:], out=products)
+    means = _filter_band(planes, taps, 1, round_to)
+    mean, square, product = torch.split(means, [count, count, count - 1], 1)
+    return mean, square, product
+
+
+def _filter_band(
+    planes: Tensor, taps: tuple[float, ...], stride: int, round_to: torch.dtype
+) -> Tensor:
+    height, width = planes.shape[-2:]
+    size = len(taps)
+    rows = [planes[..., k : height - size + 1 + k : stride, :] for k in range(size)]
+    down = _weighted_sum(rows, taps).to(round_to).to(planes.dtype)
+    columns = [down[..., k : width - size + 1 + k : stride] for k in range(size)]
+    return _weighted_sum(columns, taps).to(round_to)
 
 
 def _weighted_sum(slices: list[Tensor], taps: tuple[float, ...]) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.metrics.choices import Convention, combine
 from bench.metrics.contract import Metric
+from bench.metrics.summation import plane_sum
 
 
 def mean_squared_error(
@@ -20,7 +21,8 @@ def mean_squared_error(
     """MSE_ir, MSE_vi and MSE of N×1×H×W luma 0..255."""
     scale = (255 / convention.mse.full_scale) ** 2
     from_infrared, from_visible = (
-        (fused - source).square_().flatten(1).mean(1) / scale for source in (infrared, visible)
+        plane_sum((fused - source).square_())[:, 0] / fused[0].numel() / scale
+        for source in (infrared, visible)
     )
     return {
         "MSE_ir": from_infrared,

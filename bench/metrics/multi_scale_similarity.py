@@ -21,6 +21,7 @@ from bench.metrics.choices import StructuralSimilarityChoices as Choices
 from bench.metrics.contract import Metric
 from bench.metrics.gaussian import row_bands
 from bench.metrics.structural_similarity import contrast_map, mean_similarity
+from bench.metrics.summation import plane_sum
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -55,7 +56,7 @@ def _mean_contrast(images: Tensor, choices: Choices) -> Tensor:
     size = choices.window
     total = images.new_zeros(images.shape[0], images.shape[1] - 1)
     for band in row_bands(height, width, size):
-        total += contrast_map(images[:, :, band], choices).flatten(2).sum(2)
+        total += plane_sum(contrast_map(images[:, :, band], choices))
     return total / ((height - size + 1) * (width - size + 1))
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from bench.metrics.choices import Convention, combine
@@ -24,9 +25,9 @@ def mutual_information(
     """MI_ir, MI_vi and MI of N×1×H×W luma 0..255."""
     choices = convention.mutual_information
     unit = math.log(2) if choices.unit == "bits" else 1.0
-    levels = fused.flatten(1).long()
+    levels = fused.flatten(1).int()
     from_infrared, from_visible = (
-        shared_information(levels, source.flatten(1).long(), choices.merged) / unit
+        shared_information(levels, source.flatten(1).int(), choices.merged) / unit
         for source in (infrared, visible)
     )
     return {
@@ -39,7 +40,7 @@ def mutual_information(
 def shared_information(
     levels: Tensor, source: Tensor, merged: Literal["none", "joint", "all"] = "none"
 ) -> Tensor:
-    """Nats shared by two int64 N×P images; N. merged: where levels 254 and 255 are one bin."""
+    """Nats shared by two int32 N×P images; N. merged: where levels 254 and 255 are one bin."""
     joint = histogram(levels * LEVELS + source, LEVELS * LEVELS)
     table = joint.view(-1, LEVELS, LEVELS)
     together = _top_merged(table) if merged != "none" else table
@@ -70,4 +71,5 @@ MUTUAL_INFORMATION = Metric(
     smallest=1,
     reference="Qu, Zhang, Yan, Electronics Letters 38(7), 2002",
     function=mutual_information,
+    dtype=torch.uint8,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from bench.metrics.choices import Convention
@@ -20,9 +21,9 @@ def normalised_information(
     fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
 ) -> Mapping[str, Tensor]:
     """NMI of N×1×H×W luma 0..255."""
-    levels = fused.flatten(1).long()
-    shared, there = fused.new_zeros(fused.shape[0]), fused.new_zeros(fused.shape[0])
-    for source in (infrared.flatten(1).long(), visible.flatten(1).long()):
+    levels = fused.flatten(1).int()
+    shared, there = torch.zeros((2, fused.shape[0]), dtype=torch.float64, device=fused.device)
+    for source in (infrared.flatten(1).int(), visible.flatten(1).int()):
         shared += shared_information(levels, source)
         there += entropy_of_counts(histogram(source, LEVELS))
     return {"NMI": 2 * shared / there}
@@ -38,4 +39,5 @@ NORMALISED_INFORMATION = Metric(
     smallest=1,
     reference="IVIF_ZOO, Metric/metric.py",
     function=normalised_information,
+    dtype=torch.uint8,
 )

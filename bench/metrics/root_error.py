@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.metrics.choices import Convention, combine
 from bench.metrics.contract import Metric
+from bench.metrics.summation import plane_sum
 
 
 def root_error(
@@ -22,7 +23,7 @@ def root_error(
     pixels = fused[0].numel()
     scale = 255 / convention.mse.full_scale
     from_infrared, from_visible = (
-        (fused - source).square_().flatten(1).sum(1).sqrt() / (pixels * scale)
+        plane_sum((fused - source).square_())[:, 0].sqrt() / (pixels * scale)
         for source in (infrared, visible)
     )
     return {

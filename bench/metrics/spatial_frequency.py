@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
+from bench.metrics.summation import plane_sum
 
 
 def spatial_frequency(
@@ -23,8 +24,8 @@ def spatial_frequency(
     height, width = fused.shape[-2:]
     if min(height, width) < 2:
         return {"SF": fused.new_full((fused.shape[0],), math.nan)}
-    rows = fused.diff(dim=-1).square_().flatten(1).sum(1)
-    columns = fused.diff(dim=-2).square_().flatten(1).sum(1)
+    rows = plane_sum(fused.diff(dim=-1).square_())[:, 0]
+    columns = plane_sum(fused.diff(dim=-2).square_())[:, 0]
     if convention.spatial_frequency.divisor == "pixels":
         return {"SF": ((rows + columns) / (height * width)).sqrt()}
     squares = rows / (height * (width - 1)) + columns / ((height - 1) * width)

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from bench.metrics.choices import Convention
 from bench.metrics.contract import Metric
+from bench.metrics.entropy import LEVELS, histogram
 
 
 def standard_deviation(
     fused: Tensor, visible: Tensor, infrared: Tensor, convention: Convention
 ) -> Mapping[str, Tensor]:
     """SD of N×1×H×W luma 0..255."""
-    levels = fused.flatten(1)
-    squares = (levels - levels.mean(1, keepdim=True)).square_().sum(1)
-    divisor = levels.shape[1] - convention.standard_deviation.ddof
+    counts = histogram(fused.flatten(1), LEVELS).double()
+    pixels = fused[0].numel()
+    levels = torch.arange(LEVELS, dtype=torch.float64, device=fused.device)
+    mean = (counts * levels).sum(1, keepdim=True) / pixels
+    squares = (counts * (levels - mean).square()).sum(1)
+    divisor = pixels - convention.standard_deviation.ddof
     return {"SD": (squares / divisor).sqrt()}
 
 
@@ -34,4 +39,5 @@ STANDARD_DEVIATION = Metric(
     smallest=1,
     reference="Rao, Meas. Sci. Technol. 8(4), 1997",
     function=standard_deviation,
+    dtype=torch.uint8,
 )

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from bench.metrics.choices import Convention, StructuralSimilarityChoices, combine
 from bench.metrics.contract import Metric
-from bench.metrics.gaussian import filter_valid, gaussian_taps, row_bands, uniform_taps
+from bench.metrics.gaussian import gaussian_taps, local_moments, row_bands, uniform_taps
+from bench.metrics.summation import plane_sum
 
 PRECISION = {"float64": torch.float64, "float32": torch.float32}
 
@@ -28,7 +29,7 @@ def structural_similarity(
     """SSIM_ir, SSIM_vi and SSIM of N×1×H×W luma 0..255."""
     choices = convention.ssim
     if choices.border == "valid" and min(fused.shape[-2:]) < choices.window:
-        undefined = fused.new_full((fused.shape[0],), math.nan)
+        undefined = fused.new_full((fused.shape[0],), math.nan, dtype=torch.float64)
         return {"SSIM_ir": undefined, "SSIM_vi": undefined, "SSIM": undefined}
     similarity = mean_similarity(fused, torch.cat((infrared, visible), 1), choices)
     from_infrared, from_visible = similarity.unbind(1)
@@ -47,12 +48,12 @@ def mean_similarity(image: Tensor, sources: Tensor, choices: StructuralSimilarit
     images = torch.cat((sources, image), 1)
     size = choices.window
     if choices.border == "replicate":
-        images = functional.pad(images, (size // 2,) * 4, mode="replicate")
+        images = functional.pad(images.double(), (size // 2,) * 4, mode="replicate")
     height, width = images.shape[-2:]
-    total = images.new_zeros(sources.shape[:2])
+    total = images.new_zeros(sources.shape[:2], dtype=torch.float64)
     for band in row_bands(height, width, size):
         similarity = similarity_map(images[:, :, band], choices)
-        total += similarity.flatten(2).sum(2, dtype=torch.float64)
+        total += plane_sum(similarity.double())
     return total / ((height - size + 1) * (width - size + 1))
 
 
@@ -85,13 +86,13 @@ def _moments(
     size, precision = choices.window, PRECISION[choices.precision]
     taps = uniform_taps(size) if choices.sigma is None else gaussian_taps(size, choices.sigma)
     unbiased = size**2 / (size**2 - 1) if choices.covariance == "sample" else 1.0
-    mean = filter_valid(images, taps, round_to=precision)
-    square = filter_valid(images.square(), taps, round_to=precision)
-    product = filter_valid(images[:, :-1] * images[:, -1:], taps, round_to=precision)
-    mean_square = mean.square()
+    mean, square, product = local_moments(images, taps, round_to=precision)
     mean_product = mean[:, :-1] * mean[:, -1:]
-    variance = (square - mean_square).mul_(unbiased)
-    covariance = (product - mean_product).mul_(unbiased)
+    mean_square = mean.mul_(mean)
+    variance, covariance = square.sub_(mean_square), product.sub_(mean_product)
+    if unbiased != 1:
+        variance.mul_(unbiased)
+        covariance.mul_(unbiased)
     return mean_square, mean_product, variance, covariance
 
 
@@ -105,4 +106,5 @@ STRUCTURAL_SIMILARITY = Metric(
     smallest=11,
     reference="Wang, Bovik, Sheikh, Simoncelli, IEEE Trans. Image Process. 13(4), 2004",
     function=structural_similarity,
+    dtype=torch.uint8,
 )

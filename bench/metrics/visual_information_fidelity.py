@@ -21,7 +21,8 @@ from torch.nn import functional
 from bench.metrics.choices import Convention, combine
 from bench.metrics.choices import VisualInformationFidelityChoices as Choices
 from bench.metrics.contract import Metric
-from bench.metrics.gaussian import filter_valid, gaussian_taps, row_bands
+from bench.metrics.gaussian import filter_valid, gaussian_taps, local_moments, row_bands
+from bench.metrics.summation import plane_sum
 
 SMALLEST = 41
 WINDOWS = (17, 9, 5, 3)
@@ -34,7 +35,7 @@ def visual_information_fidelity(
     """VIF_ir, VIF_vi and VIF of N×1×H×W luma 0..255."""
     choices = convention.vif
     if choices.border == "valid" and min(fused.shape[-2:]) < SMALLEST:
-        undefined = fused.new_full((fused.shape[0],), math.nan)
+        undefined = fused.new_full((fused.shape[0],), math.nan, dtype=torch.float64)
         return {"VIF_ir": undefined, "VIF_vi": undefined, "VIF": undefined}
     fidelity = pixel_domain_fidelity(fused, torch.cat((infrared, visible), 1), choices)
     from_infrared, from_visible = fidelity.nan_to_num(nan=choices.undefined).unbind(1)
@@ -51,8 +52,8 @@ def pixel_domain_fidelity(distorted: Tensor, references: Tensor, choices: Choice
     The distorted image is halved and its moments are taken once for all its references.
     """
     images = torch.cat((references, distorted), 1)
-    heard = references.new_zeros(references.shape[:2])
-    there = references.new_zeros(references.shape[:2])
+    heard = references.new_zeros(references.shape[:2], dtype=torch.float64)
+    there = heard.clone()
     for size in WINDOWS:
         taps = _taps(size, choices.window)
         if size != WINDOWS[0]:
@@ -72,32 +73,28 @@ def _information(images: Tensor, taps: tuple[float, ...], noise: float) -> tuple
     images: N×(S+1)×H×W, the distorted one last.
     """
     gain, reference, residual = gains(images, taps)
-    ratio = gain.square_().mul_(reference).div_(residual.add_(noise))
-    signal = ratio.log1p_().flatten(2).sum(2)
-    information = reference.div_(noise).log1p_().flatten(2).sum(2)
+    ratio = gain.mul_(gain).mul_(reference).div_(residual.add_(noise))
+    signal = plane_sum(ratio.log1p_())
+    information = plane_sum(reference.div_(noise).log1p_())
     return signal, information
 
 
 def gains(images: Tensor, taps: tuple[float, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """(gain, variance of the reference, residual variance), each N×S×h×w, at one scale.
 
-    images: N×(S+1)×H×W, the distorted one last. Its gain and its residual variance are overridden
-    in the order of the authors' code.
+    images: N×(S+1)×H×W, the distorted one last. Where a side is flat, or the gain would be
+    negative, the gain is 0 and the residual all of the distorted image's variance, as the authors'
+    code has it.
     """
-    references, distorted = images[:, :-1], images[:, -1:]
-    mean = filter_valid(images, taps)
-    variance = (filter_valid(images.square(), taps) - mean.square()).clamp_min_(0)
-    covariance = filter_valid(references * distorted, taps) - mean[:, :-1] * mean[:, -1:]
+    mean, square, product = local_moments(images, taps)
+    covariance = product.addcmul_(mean[:, :-1], mean[:, -1:], value=-1)
+    variance = square.addcmul_(mean, mean, value=-1).clamp_min_(0)
     reference, other = variance[:, :-1], variance[:, -1:]
-    gain = covariance / (reference + FLOOR)
-    residual = other - gain * covariance
     flat = reference < FLOOR
-    silent = other < FLOOR
-    opposed = gain < 0
-    residual = torch.where(flat | opposed, other, residual).masked_fill_(silent, 0)
-    gain.masked_fill_(flat | silent | opposed, 0)
-    reference = reference.masked_fill(flat, 0)
-    return gain, reference, residual.clamp_min_(FLOOR)
+    gain = (covariance / (reference + FLOOR)).clamp_min_(0)
+    gain.masked_fill_(flat.logical_or(other < FLOOR), 0)
+    residual = torch.addcmul(other, gain, covariance, value=-1)
+    return gain, reference.masked_fill(flat, 0), residual.clamp_min_(FLOOR)
 
 
 def _taps(size: int, window: Literal["centred", "stretched"]) -> tuple[float, ...]:
@@ -126,4 +123,5 @@ VISUAL_INFORMATION_FIDELITY = Metric(
     smallest=SMALLEST,
     reference="Sheikh, Bovik, IEEE Trans. Image Process. 15(2), 2006",
     function=visual_information_fidelity,
+    dtype=torch.uint8,
 )

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import wilcoxon
 
 Values = npt.NDArray[np.float64]
 
@@ -88,6 +87,9 @@ def signed_rank_p(first: Values, second: Values) -> float:
     difference = difference[~np.isnan(difference)]
     if not difference.any():
         return 1.0
+    # Imported where it is needed: scipy.stats takes a second, and most scorings compare nothing.
+    from scipy.stats import wilcoxon
+
     return float(wilcoxon(difference).pvalue)
 
 

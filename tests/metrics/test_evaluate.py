@@ -137,3 +137,21 @@ def test_luma_is_exact_for_every_rounding_case() -> None:
 def test_luma_keeps_grey(rule: str) -> None:
     ramp = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     assert torch.equal(luma(ramp.expand(1, 3, 16, 16), rule), ramp)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_values_do_not_depend_on_the_number_of_threads(convention: str) -> None:
+    """At a size where torch divides its work: 480×640 pixels."""
+    images = direct.images(480, 640)
+    chosen = find_convention(convention).metrics
+    before = torch.get_num_threads()
+    try:
+        measured = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            measured.append(evaluate(*images, metrics=chosen, convention=convention))
+    finally:
+        torch.set_num_threads(before)
+    for column, value in measured[0].items():
+        for other in measured[1:]:
+            assert torch.equal(value.nan_to_num(), other[column].nan_to_num()), column
