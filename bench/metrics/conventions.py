@@ -57,7 +57,7 @@ TANG_MATLAB = Convention(
     origin="Linfeng-Tang/Evaluation-for-Image-Fusion, MATLAB",
     metrics=(
         *("EN", "MI", "AG", "SD", "VIF", "SSIM", "SF", "CC", "SCD"),
-        *("MSE", "PSNR", "Qabf", "Nabf"),
+        *("MSE", "PSNR", "Qabf", "Nabf", "MEF_SSIM", "FMI_dct", "FMI_pixel"),
     ),
     reading="matlab",
     mutual_information=MutualInformationChoices(merged="joint"),

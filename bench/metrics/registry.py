@@ -14,9 +14,14 @@ from bench.metrics.cross_entropy import CROSS_ENTROPY
 from bench.metrics.edge_intensity import EDGE_INTENSITY
 from bench.metrics.edge_preservation import EDGE_PRESERVATION
 from bench.metrics.entropy import ENTROPY
+from bench.metrics.feature_mutual_information import (
+    FEATURE_INFORMATION_DCT,
+    FEATURE_INFORMATION_EDGES,
+)
 from bench.metrics.fusion_artefacts import FUSION_ARTEFACTS
 from bench.metrics.fusion_fidelity import FUSION_FIDELITY
 from bench.metrics.mean_squared_error import MEAN_SQUARED_ERROR
+from bench.metrics.multi_exposure_similarity import MULTI_EXPOSURE_SIMILARITY
 from bench.metrics.multi_scale_similarity import MULTI_SCALE_SIMILARITY
 from bench.metrics.mutual_information import MUTUAL_INFORMATION
 from bench.metrics.normalised_information import NORMALISED_INFORMATION
@@ -51,6 +56,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ROOT_ERROR,
             CROSS_ENTROPY,
             EDGE_INTENSITY,
+            MULTI_EXPOSURE_SIMILARITY,
+            FEATURE_INFORMATION_DCT,
+            FEATURE_INFORMATION_EDGES,
         )
     }
 )

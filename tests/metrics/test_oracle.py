@@ -49,6 +49,8 @@ TOLERANCES = (
     ("cddfuse-python", "MI*", "*", 1e-9, 1e-9),
     ("cddfuse-python", "Qabf", "*", 2e-7, 0.0),
     ("cddfuse-python", "*", "*", 1e-5, 1e-7),
+    # Where the two checkers cancel, the original stretches rounding noise to their contrast.
+    ("tang-matlab", "MS_SSIM", "checker", 1e-4, 0.0),
     # With L = 1, C2 is 9e-4, against which rounding noise of flat areas counts.
     ("tang-matlab", "SSIM*", "*", 1e-7, 0.0),
     ("*", "*", "*", 1e-9, 1e-9),
@@ -66,9 +68,7 @@ NOT_REPRODUCED = (
     ),
     (*("ivif-zoo", "SSIM", "flat"), "as `const`: large constant areas"),
     (*("ivif-zoo", "NMI", "const"), "0 / 0, which is NaN here and 0 there"),
-    (*("tang-matlab", "MS_SSIM", "*"), "is MEF-SSIM: another quantity, which is not defined here"),
-    (*("tang-matlab", "FMI_pixel", "*"), "Octave's edge maps, which are not MATLAB's either"),
-    (*("tang-matlab", "FMI_dct", "*"), "FMI is not part of the defined metrics"),
+    (*("tang-matlab", "MS_SSIM", "tiny16"), "too small, which is NaN here and -inf there"),
     (*("thfylsty", "MI_rows", "*"), "takes rows of the image for records: it measures nothing"),
     (*("thfylsty", "VIF", "*"), "the wavelet VIF on 0..1 with the noise of 0..255"),
     (*("thfylsty", "VIF_vifvec_255", "*"), "the wavelet VIF needs a steerable pyramid"),
@@ -123,6 +123,8 @@ def measured(convention: str, image: str) -> dict[str, float]:
     values = {name: column.item() for name, column in columns.items()}
     if convention == "thfylsty":
         values["MIabf"] = values["MI"]
+    if convention == "tang-matlab":
+        values["MS_SSIM"] = values["MEF_SSIM"]
     for name in ("VIF", "SSIM"):
         if name in values:
             values[f"{name}_mean"] = values[name] / 2
@@ -165,7 +167,7 @@ def test_what_is_not_reproduced_is_listed_and_nothing_else() -> None:
     """The list has no entry without a row, and its rows are those counted here."""
     for *patterns, _ in NOT_REPRODUCED:
         assert any(all(map(fnmatch, row[:3], patterns)) for row in ROWS), patterns
-    assert len(REPRODUCED) == 1850
+    assert len(REPRODUCED) == 1877
     assert len(ROWS) == 1924
 
 
