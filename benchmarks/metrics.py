@@ -1,8 +1,10 @@
 """Median times of the six metrics for one 1024×768 pair, beside other programs, in one run.
 
     python benchmarks/metrics.py [--threads N] [--repeat K] [--cpu]
+    python benchmarks/metrics.py --folder FUSED VISIBLE INFRARED [--threads N]
 
---cpu counts the process's CPU time instead, for a machine that is busy with other work. Prints
+--folder scores a whole folder as `bench score` does and decodes the same files, with as many
+workers. --cpu counts CPU time instead, for a machine that is busy with other work. Prints
 milliseconds, the ratio to decoding the three PNG files, and how many times faster ours is. `piq`
 and `torchmetrics` are measured for what they have where they are installed.
 """
@@ -15,6 +17,8 @@ import io
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,7 +26,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter1d, uniform_filter
 from scipy.signal import convolve2d
 
+from bench.data.images import decode, read_pair
 from bench.metrics import evaluate
+from bench.report.folder_scores import Match, match, score_folders
 
 WIDTH, HEIGHT = 1024, 768
 Images = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -155,15 +161,44 @@ def others(images: Images) -> dict[str, tuple[Callable[[], object], tuple[str, .
     return found
 
 
+def whole_folder(
+    fused: Path, visible: Path, infrared: Path, workers: int, clock: Callable[[], float]
+) -> None:
+    """Print what decoding all files of a folder takes, and what scoring them does."""
+    matches = [found for found in match([fused], visible, infrared) if found.fused]
+    score_folders(matches[:2])
+
+    def decode_all() -> None:
+        def one(found: Match) -> None:
+            decode(found.fused[fused])
+            read_pair(found.pair)
+
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(one, matches))
+
+    begun = clock()
+    decode_all()
+    decoded = clock()
+    score_folders(matches)
+    scored = clock()
+    each = [1000 * seconds / len(matches) for seconds in (decoded - begun, scored - decoded)]
+    print(f"{len(matches)} pairs, {workers} worker(s), ms a pair")
+    print(f"decode {each[0]:.1f}, decode and score {each[1]:.1f}: {each[1] / each[0]:.2f} times")
+
+
 def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    arguments.add_argument("--threads", type=int, default=1, help="of torch")
+    arguments.add_argument("--threads", type=int, default=2, help="of torch, or workers")
+    arguments.add_argument("--folder", nargs=3, type=Path, help="of fused, visible, infrared")
     arguments.add_argument("--repeat", type=int, default=9)
     arguments.add_argument("--cpu", action="store_true", help="CPU time instead of wall time")
     chosen = arguments.parse_args()
     clock = time.process_time if chosen.cpu else time.perf_counter
     torch.set_num_threads(chosen.threads)
+    if chosen.folder:
+        whole_folder(*chosen.folder, chosen.threads, clock)
+        return
     images = scene()
     files = []
     for image in images:
