@@ -22,7 +22,7 @@ from bench.metrics.choices import Convention, combine
 from bench.metrics.choices import VisualInformationFidelityChoices as Choices
 from bench.metrics.contract import Metric
 from bench.metrics.gaussian import filter_valid, gaussian_taps, local_moments, row_bands
-from bench.metrics.summation import plane_sum
+from bench.metrics.summation import plane_sum_log1p
 
 SMALLEST = 41
 WINDOWS = (17, 9, 5, 3)
@@ -74,8 +74,8 @@ def _information(images: Tensor, taps: tuple[float, ...], noise: float) -> tuple
     """
     gain, reference, residual = gains(images, taps)
     ratio = gain.mul_(gain).mul_(reference).div_(residual.add_(noise))
-    signal = plane_sum(ratio.log1p_())
-    information = plane_sum(reference.div_(noise).log1p_())
+    signal = plane_sum_log1p(ratio)
+    information = plane_sum_log1p(reference.div_(noise))
     return signal, information
 
 
