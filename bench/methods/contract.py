@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -74,10 +75,14 @@ class Protocol:
 class Weights:
     """One known weight file.
 
-    file: its usual file name. packaged: "package/path.safetensors" for files that ship with us.
+    file: its usual file name. sha256: "" where nobody here has seen the file yet (then bytes is 0):
+    the file of that name is accepted if it fits the network exactly, and results carry its own
+    digest. packaged: "package/path.safetensors" for files that ship with us.
     trained_on: data sets (names of `bench datasets`, with part: "msrs/train"), for the mark in
     the tables when a row's weights saw training data of the same set.
     convert: maps a foreign state_dict to the network's keys, or None if they are equal.
+    url: https address of the file's bytes for `bench weights fetch`, "" where none is known; it
+    takes sha256 and bytes, by which the download is checked.
     """
 
     name: str
@@ -90,6 +95,7 @@ class Weights:
     trained_on: tuple[str, ...]
     packaged: str = ""
     convert: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,21 +114,81 @@ class TrainingBatch:
     labelled: Tensor | None = None
 
 
+Loss = Callable[[nn.Module, TrainingBatch], dict[str, Tensor]]
+Rate = Callable[[float], float]
+
+
+def poly(start: float, power: float = 0.9) -> Rate:
+    """Learning rate falling from `start` to 0 over the whole training: start (1 − share)^power."""
+    return partial(_poly, start, power)
+
+
+def _poly(start: float, power: float, share: float) -> float:
+    return start * float((1 - share) ** power)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters with an Adam optimiser of their own: those whose names begin with `prefix`.
+
+    The optimiser's state lives as long as the training; parts with the same prefix in several
+    phases or updates are one optimiser. rate: share of the whole training that is done (0..1) to
+    the learning rate. weight_decay is the L2 form. clip_norm: of this part's gradient.
+    """
+
+    prefix: str = ""
+    rate: Rate = field(default_factory=lambda: poly(1e-3))
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """One backward pass of `loss` and one step of the optimisers of `parts`, `repeat` times.
+
+    loss: (training network, batch) -> dict of named scalar terms; the key "total" is minimised.
+    Parameters outside `parts` get no gradient in this update (a generator's step leaves the
+    discriminator alone).
+    """
+
+    loss: Loss
+    parts: tuple[Part, ...] = (Part(),)
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the training: in every iteration its updates run in order on one batch.
+
+    share: part of the whole training (the phases' shares are normalised to sum 1). evaluated:
+    name prefixes of modules kept in eval mode, everything else is in train mode.
+    The terms of the last update's loss are what validation reports.
+    """
+
+    updates: tuple[Update, ...]
+    share: float = 1.0
+    evaluated: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a method is trained: data for the one trainer in `bench.training`.
 
-    loss: (network, batch) -> dict of named scalar terms; the key "total" is minimised.
-    crop: training crop side in pixels. options: everything else that the loss needs to be named.
+    crop: training crop side in pixels. ema: decay of the moving average that is exported, None to
+    export the last weights. wrap: puts what only training needs (a discriminator, a second
+    decoder) around the fusion network, which becomes the attribute `fusion` of the result; None
+    trains the fusion network itself. Losses get the wrapped network, part prefixes refer to it,
+    and the fusion network alone is exported. What a wrap keeps from batch to batch belongs into its
+    state_dict, so that a resumed training has it.
+    options: everything else that the losses need to be named in the weights' card.
     """
 
-    loss: Callable[[nn.Module, TrainingBatch], dict[str, Tensor]]
+    phases: tuple[Phase, ...]
     crop: int
     batch: int
-    learning_rate: float
-    poly_power: float = 0.9
-    clip_norm: float | None = None
     ema: float | None = None
+    wrap: Callable[[nn.Module], nn.Module] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 
 from bench.errors import UserError
 
@@ -36,27 +37,31 @@ class MovingAverage:
 
 
 @dataclass(frozen=True)
+class TrainingState:
+    """What a training changes. network: the wrapped one; fusion: its part that is exported, the
+    same as `network` without a wrap; optimisers: by prefix; average: of `fusion`."""
+
+    network: nn.Module
+    fusion: nn.Module
+    optimisers: Mapping[str, Adam]
+    average: MovingAverage
+
+
+@dataclass(frozen=True)
 class Progress:
-    """iteration: steps done. seconds: time spent in the loop, over all parts of the training."""
+    """iteration: iterations done. seconds: time in the loop, over all parts of the training."""
 
     iteration: int
     seconds: float
 
 
-def save(
-    path: Path,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: MovingAverage,
-    progress: Progress,
-    settings: Mapping[str, Any],
-) -> None:
+def save(path: Path, state: TrainingState, progress: Progress, settings: Mapping[str, Any]) -> None:
     """Write everything that the next iteration depends on."""
-    state = {
+    content = {
         "settings": dict(settings),
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "average": average.state,
+        "network": state.network.state_dict(),
+        "optimisers": {prefix: o.state_dict() for prefix, o in state.optimisers.items()},
+        "average": state.average.state,
         "iteration": progress.iteration,
         "seconds": progress.seconds,
         "random": torch.get_rng_state(),
@@ -64,33 +69,29 @@ def save(
     }
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
-        torch.save(state, file)
+        torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
 
 
 def restore(
-    path: Path,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: MovingAverage,
-    settings: Mapping[str, Any],
-    device: torch.device,
+    path: Path, state: TrainingState, settings: Mapping[str, Any], device: torch.device
 ) -> Progress:
     """Load a checkpoint in place; UserError if it belongs to a training with other settings."""
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    changed = [k for k in settings if state["settings"].get(k) != settings[k]]
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    changed = [k for k in settings if content["settings"].get(k) != settings[k]]
     if changed:
         raise UserError(
             f"{path} belongs to a training with another {', '.join(changed)}: "
             "give another output folder, or delete it to start anew."
         )
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    loaded: dict[str, Tensor] = state["average"]
-    average.state = {key: value.to(device) for key, value in loaded.items()}
-    torch.set_rng_state(state["random"])
-    if torch.cuda.is_available() and state["random_cuda"]:
-        torch.cuda.set_rng_state_all(state["random_cuda"])
-    return Progress(state["iteration"], state["seconds"])
+    state.network.load_state_dict(content["network"])
+    for prefix, optimiser in state.optimisers.items():
+        optimiser.load_state_dict(content["optimisers"][prefix])
+    loaded: dict[str, Tensor] = content["average"]
+    state.average.state = {key: value.to(device) for key, value in loaded.items()}
+    torch.set_rng_state(content["random"])
+    if torch.cuda.is_available() and content["random_cuda"]:
+        torch.cuda.set_rng_state_all(content["random_cuda"])
+    return Progress(content["iteration"], content["seconds"])

@@ -40,7 +40,14 @@ def export(state: Mapping[str, Tensor], card: Mapping[str, Any], stem: Path) -> 
         key: (value.float() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in state.items()
     }
-    data = save(tensors)
+    # What a row needs when somebody runs this file with --weights METHOD=FILE. One key, because
+    # safetensors writes several in a random order and equal trainings must give equal files.
+    row = {
+        "name": stem.name,
+        "track": "suite",
+        "trained_on": json.dumps([part["name"] for part in card["data"]]),
+    }
+    data = save(tensors, {"row": json.dumps(row)})
     weights = stem.with_name(stem.name + ".safetensors")
     _write(weights, data)
     facts = {**card, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}

@@ -1,11 +1,10 @@
-"""One trainer for every fusion network: Adam, poly schedule, moving average, exact resume.
+"""One trainer for every fusion network: phases of updates, moving average, exact resume.
 
-A method brings its `Recipe` (loss and settings) and protocol; nothing here knows a method.
+A method brings its `Recipe` (losses and settings) and protocol; nothing here knows a method.
 """
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.errors import UserError, did_you_mean
-from bench.methods.contract import Method, Protocol, Recipe, TrainingBatch
+from bench.methods.contract import Method, Phase, Protocol, Recipe, TrainingBatch
 from bench.methods.protocol import network_input
-from bench.training.checkpoint import MovingAverage, Progress, restore, save
+from bench.training import log
+from bench.training.checkpoint import MovingAverage, Progress, TrainingState, restore, save
 from bench.training.dataset import (
     Crops,
+    Entry,
     Pixels,
     Sampler,
     TrainingGroup,
@@ -28,7 +29,15 @@ from bench.training.dataset import (
     decode_once,
     split_entries,
 )
+from bench.training.description import described
 from bench.training.export import export, hardware
+from bench.training.updates import (
+    iterate,
+    make_optimisers,
+    phase_index,
+    rates,
+    validation_terms,
+)
 
 CRITERION = "mean loss over the centre crops of a fixed tenth of the pairs, averaged weights"
 
@@ -36,7 +45,7 @@ CRITERION = "mean loss over the centre crops of a fixed tenth of the pairs, aver
 @dataclass(frozen=True)
 class Plan:
     """How long and how often. At least one of iterations and budget_seconds is given; with both,
-    whichever ends first. The learning rate follows the one that is further along."""
+    whichever ends first. Phases and learning rates follow the one that is further along."""
 
     iterations: int | None
     budget_seconds: float | None
@@ -52,6 +61,24 @@ class Plan:
         if self.budget_seconds is not None:
             shares.append(progress.seconds / self.budget_seconds)
         return min(1.0, max(shares))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training's fixed surroundings: where batches come from and where records go."""
+
+    recipe: Recipe
+    plan: Plan
+    batch_of: Callable[[int], TrainingBatch]
+    validation: list[TrainingBatch]
+    settings: Mapping[str, Any]
+    out: Path
+    report: Callable[[str], None]
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that a resumed training starts from."""
+        return self.out / "checkpoint.pt"
 
 
 def to_batch(protocol: Protocol, crops: Crops, device: torch.device) -> TrainingBatch:
@@ -87,63 +114,42 @@ def _recipe(method: Method) -> Recipe:
     return method.recipe
 
 
-@torch.no_grad()
-def validate(
-    network: nn.Module, average: MovingAverage, recipe: Recipe, batches: Sequence[TrainingBatch]
-) -> dict[str, float]:
-    """Mean loss terms of the averaged weights; the network's own state is untouched after."""
-    own = {key: value.clone() for key, value in network.state_dict().items()}
-    network.load_state_dict(average.state)
-    network.eval()
-    sums: dict[str, float] = {}
-    items = sum(len(batch.visible) for batch in batches)
-    for batch in batches:
-        for name, value in recipe.loss(network, batch).items():
-            sums[name] = sums.get(name, 0.0) + float(value) * len(batch.visible) / items
-    network.load_state_dict(own)
-    network.train()
-    return sums
+def _initial_state(
+    recipe: Recipe, build: Callable[[], nn.Module], device: torch.device
+) -> TrainingState:
+    network = build()
+    if recipe.wrap is not None:
+        network = recipe.wrap(network)
+    network = network.to(device)
+    fusion = network if recipe.wrap is None else network.get_submodule("fusion")
+    average = MovingAverage(fusion, recipe.ema)
+    return TrainingState(network, fusion, make_optimisers(network, recipe), average)
 
 
-def _keep_rows_until(path: Path, iteration: int) -> None:
-    """Drop rows that a killed run wrote after its last checkpoint; they will be written again."""
-    if not path.exists():
-        return
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))
-    kept = rows[:1] + [row for row in rows[1:] if row and int(row[0]) <= iteration]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(kept)
+def _sampler(
+    pixels: Pixels,
+    groups: Sequence[TrainingGroup],
+    entries: Sequence[tuple[Entry, ...]],
+    seed: int,
+    side: int,
+    size: int,
+    dim: float,
+) -> Sampler:
+    kept = [(g, e) for g, e in zip(groups, entries, strict=True) if e]
+    if not kept:
+        raise UserError("there are no pairs to train on: check the data sets' paths.")
+    shares = tuple(float(len(e) if g.share is None else g.share) for g, e in kept)
+    return Sampler(pixels, tuple(e for _, e in kept), shares, seed, side, size, dim)
 
 
-def _log(path: Path, row: Mapping[str, object]) -> None:
-    fresh = not path.exists() or path.stat().st_size == 0
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(row)
-        writer.writerow(f"{v:.6g}" if isinstance(v, float) else v for v in row.values())
-
-
-def _step(
-    network: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, batch: TrainingBatch
-) -> dict[str, Tensor]:
-    terms = recipe.loss(network, batch)
-    optimiser.zero_grad(set_to_none=True)
-    terms["total"].backward()  # type: ignore[no-untyped-call]  # torch ships this untyped
-    if recipe.clip_norm is not None:
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-    optimiser.step()
-    return terms
-
-
-def _validation_batches(
-    protocol: Protocol, pixels: Pixels, held_out: Sequence[Any], side: int, device: torch.device
-) -> list[TrainingBatch]:
-    return [
-        to_batch(protocol, centre_crops(pixels, held_out[i : i + 8], side), device)
-        for i in range(0, len(held_out), 8)
-    ]
+def validate(state: TrainingState, phase: Phase, batches: list[TrainingBatch]) -> dict[str, float]:
+    """Mean loss terms of the averaged weights; the state is untouched after, but in eval mode."""
+    own = {key: value.clone() for key, value in state.fusion.state_dict().items()}
+    state.fusion.load_state_dict(state.average.state)
+    try:
+        return validation_terms(state.network, phase, batches)
+    finally:
+        state.fusion.load_state_dict(own)
 
 
 def train(
@@ -177,107 +183,92 @@ def train(
         raise UserError("give the training an end: iterations or a budget in seconds.")
     if side % method.protocol.multiple:
         raise UserError(f"crop = {side} must be a multiple of {method.protocol.multiple}.")
-    plan = Plan(iterations, budget_seconds, checkpoint_seconds, log_every, validate_every)
     out.mkdir(parents=True, exist_ok=True)
     pixels = decode_once(groups, cache or out / "cache")
     entries, held_out = split_entries(pixels, groups)
-    if not any(entries):
-        raise UserError("there are no pairs to train on: check the data sets' paths.")
-    kept = [(g, e) for g, e in zip(groups, entries, strict=True) if e]
-    sampler = Sampler(
-        pixels,
-        tuple(e for _, e in kept),
-        tuple(float(len(e) if g.share is None else g.share) for g, e in kept),
-        seed,
-        side,
-        size,
-        float(recipe.options.get("dim", 0.0)),
-    )
-    torch.manual_seed(seed)
-    network = build().to(device).train()
-    optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
-    average = MovingAverage(network, recipe.ema)
-    data = [{"name": g.name, "pairs": len(g.pairs), "share": g.share} for g in groups]
+    dim = float(recipe.options.get("dim", 0.0))
+    sampler = _sampler(pixels, groups, entries, seed, side, size, dim)
     settings = {
         "method": method.name,
         "variant": variant,
         "seed": seed,
         "crop": side,
         "batch": size,
-        "learning_rate": recipe.learning_rate,
+        "recipe": described(recipe),
         "options": {key: str(value) for key, value in sorted(recipe.options.items())},
-        "data": data,
+        "data": [{"name": g.name, "pairs": len(g.pairs), "share": g.share} for g in groups],
     }
-    checkpoint = out / "checkpoint.pt"
+    run = Run(
+        recipe,
+        Plan(iterations, budget_seconds, checkpoint_seconds, log_every, validate_every),
+        lambda iteration: to_batch(method.protocol, sampler(iteration), device),
+        [
+            to_batch(method.protocol, centre_crops(pixels, held_out[i : i + 8], side), device)
+            for i in range(0, len(held_out), 8)
+        ],
+        settings,
+        out,
+        report,
+    )
+    torch.manual_seed(seed)
+    state = _initial_state(recipe, build, device)
     progress = Progress(0, 0.0)
-    if checkpoint.exists():
-        progress = restore(checkpoint, network, optimiser, average, settings, device)
+    if run.checkpoint.exists():
+        progress = restore(run.checkpoint, state, settings, device)
     for name in ("log.csv", "validation.csv"):
-        _keep_rows_until(out / name, progress.iteration)
-    batches = _validation_batches(method.protocol, pixels, held_out, side, device)
-    progress, validation = _loop(
-        network, optimiser, average, recipe, plan, sampler, method.protocol, batches, progress,
-        lambda state: save(checkpoint, network, optimiser, average, state, settings),
-        out, report,
-    )  # fmt: skip
+        log.keep_rows_until(out / name, progress.iteration)
+    progress, scores = _loop(run, state, progress)
     card = {
         **settings,
         "iterations": progress.iteration,
         "seconds": round(progress.seconds, 1),
         "hardware": hardware(device),
         "torch": torch.__version__,
-        "validation": {"criterion": CRITERION, "pairs": len(held_out), **validation},
+        "validation": {"criterion": CRITERION, "pairs": len(held_out), **scores},
     }
     stem = method.name if variant is None else f"{method.name}-{variant}"
-    return export(average.state, card, out / stem)
+    return export(state.average.state, card, out / stem)
 
 
-def _loop(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: MovingAverage,
-    recipe: Recipe,
-    plan: Plan,
-    sampler: Sampler,
-    protocol: Protocol,
-    validation: Sequence[TrainingBatch],
-    progress: Progress,
-    write: Callable[[Progress], None],
-    out: Path,
-    report: Callable[[str], None],
-) -> tuple[Progress, dict[str, float]]:
+def _loop(run: Run, state: TrainingState, progress: Progress) -> tuple[Progress, dict[str, float]]:
     """Iterate until the plan ends; a checkpoint is written on the way and at the end.
 
-    Not on Ctrl-C: between two statements of a step there is no state to continue exactly from.
+    Not on Ctrl-C: between two statements of an update there is no state to continue exactly from.
+    Returns the progress and the validation terms at the end.
     """
-    device = next(network.parameters()).device
+    recipe, plan = run.recipe, run.plan
     before, started = progress.seconds, time.monotonic()
     written = started
-    scores: dict[str, float] = {}
     while (done := plan.share_done(progress)) < 1.0:
-        rate = recipe.learning_rate * (1 - done) ** recipe.poly_power
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        batch = to_batch(protocol, sampler(progress.iteration), device)
-        terms = _step(network, optimiser, recipe, batch)
-        average.update(network, progress.iteration + 1)
+        index = phase_index(recipe, done)
+        phase = recipe.phases[index]
+        terms = iterate(
+            state.network, phase, state.optimisers, done, run.batch_of(progress.iteration)
+        )
+        state.average.update(state.fusion, progress.iteration + 1)
         now = time.monotonic()
         progress = Progress(progress.iteration + 1, before + now - started)
         if progress.iteration % plan.log_every == 0:
-            values = {name: float(value.detach()) for name, value in terms.items()}
-            row = {"iteration": progress.iteration, "seconds": round(progress.seconds, 1)}
-            _log(out / "log.csv", {**row, "rate": rate, **values})
-        if validation and progress.iteration % plan.validate_every == 0:
-            scores = validate(network, average, recipe, validation)
-            _log(out / "validation.csv", {"iteration": progress.iteration, **scores})
-            report(_line(progress, scores))
+            row: dict[str, object] = {
+                "iteration": progress.iteration,
+                "seconds": round(progress.seconds, 1),
+                "phase": index + 1,
+                **rates(phase, done),
+                **{name: float(value) for name, value in terms.items()},
+            }
+            log.append(run.out / "log.csv", row)
+        if run.validation and progress.iteration % plan.validate_every == 0:
+            scores = validate(state, phase, run.validation)
+            log.append(run.out / "validation.csv", {"iteration": progress.iteration, **scores})
+            run.report(_line(progress, scores))
         if now - written > plan.checkpoint_seconds:
-            write(progress)
+            save(run.checkpoint, state, progress, run.settings)
             written = now
-    write(progress)
-    if validation:
-        scores = validate(network, average, recipe, validation)
-        report(_line(progress, scores))
+    save(run.checkpoint, state, progress, run.settings)
+    if not run.validation:
+        return progress, {}
+    scores = validate(state, recipe.phases[-1], run.validation)
+    run.report(_line(progress, scores))
     return progress, scores
 
 

@@ -5,15 +5,14 @@ The paper has no public code or weights; the card lists what it states and what 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 
 from torch import nn
 
-from bench.methods.contract import Card, Method, Protocol, Recipe, Weights
+from bench.methods.contract import Card, Method, Part, Phase, Protocol, Recipe, Update
+from bench.methods.shipped import shipped_weights
 from models.dsifuse.config import BLOCKS, RESNET18, SLIM, DSIFuseConfig
 from models.dsifuse.loss import LossOptions, dsifuse_loss
 from models.dsifuse.network import DSIFuse
@@ -42,8 +41,6 @@ SETTLED = (
     "batch norm in the encoders only; no residual or norm in the attention blocks",
 )
 
-_FOLDER = Path(__file__).parent / "weights"
-
 # Deciding by local contrast scored higher on held-out RoadScene pairs but drew halos where a bright
 # sky meets a cold one (seen on RoadScene). "max" replaced it by judgement, when scores of the plain
 # maximum on three TNO pairs had been seen too: the choice was not blind to TNO; see the card.
@@ -64,28 +61,6 @@ def _builder(config: DSIFuseConfig) -> Callable[[], nn.Module]:
     return partial(DSIFuse, config)
 
 
-def _packaged_weights(folder: Path) -> tuple[Weights, ...]:
-    """The records of the weight files that ship here, from the cards their training wrote."""
-    records = []
-    for path in sorted(folder.glob("*.json")):
-        card = json.loads(path.read_text(encoding="utf-8"))
-        file = path.with_suffix(".safetensors").name
-        records.append(
-            Weights(
-                name=path.stem if card["variant"] is None else card["variant"],
-                track="suite",
-                file=file,
-                sha256=card["sha256"],
-                bytes=card["bytes"],
-                origin="trained by `bench train dsifuse`, see the card beside the file",
-                licence="AGPL-3.0-or-later",
-                trained_on=tuple(item["name"] for item in card["data"]),
-                packaged=f"models/dsifuse/weights/{file}",
-            )
-        )
-    return tuple(records)
-
-
 METHOD = Method(
     card=Card(
         name="dsifuse",
@@ -101,14 +76,12 @@ METHOD = Method(
     ),
     protocol=Protocol(colour="luma", range="unit", multiple=32, pad="reflect"),
     build=_builder(SLIM),
-    weights=_packaged_weights(_FOLDER),
+    weights=shipped_weights(__file__, "dsifuse"),
     needs_weights=True,
     recipe=Recipe(
-        loss=dsifuse_loss(SHIPPED_LOSS),
+        phases=(Phase((Update(dsifuse_loss(SHIPPED_LOSS), (Part(clip_norm=100.0),)),)),),
         crop=128,
         batch=6,
-        learning_rate=1e-3,
-        clip_norm=100.0,
         ema=0.998,
         options={"dim": 0.25, **asdict(SHIPPED_LOSS)},
     ),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.methods.contract import TrainingBatch
+from bench.methods.terms import SOBEL_X, SOBEL_Y, filtered, ssim
 from models.dsifuse.network import DSIFuse, FusedWithSemantics
 
 
@@ -99,12 +100,8 @@ def intensity_loss(
 
 def sobel(image: Tensor) -> Tensor:
     """Sobel derivatives along x and y, N×C×H×W to N×C×2×H×W, replicate borders."""
-    channels = image.shape[1]
-    smooth, slope = image.new_tensor([1.0, 2.0, 1.0]), image.new_tensor([-1.0, 0.0, 1.0])
-    kernels = torch.stack([torch.outer(smooth, slope), torch.outer(slope, smooth)])[:, None]
-    padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
-    gradient = functional.conv2d(padded, kernels.repeat(channels, 1, 1, 1), groups=channels)
-    return gradient.unflatten(1, (channels, 2))
+    derivatives = [filtered(image, kernel, "replicate") for kernel in (SOBEL_X, SOBEL_Y)]
+    return torch.stack(derivatives, dim=2)
 
 
 def gradient_loss(
@@ -142,32 +139,13 @@ def semantic_loss(fused: FusedWithSemantics, labels: Tensor, labelled: Tensor) -
     return total
 
 
-def _blur(image: Tensor, sigma: float = 1.5, side: int = 11) -> Tensor:
-    offsets = torch.arange(side, device=image.device, dtype=image.dtype) - side // 2
-    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
-    kernel = (kernel / kernel.sum()).repeat(image.shape[1], 1, 1, 1)
-    rows = functional.conv2d(image, kernel.mT, groups=image.shape[1])
-    return functional.conv2d(rows, kernel, groups=image.shape[1])
-
-
 def structural_similarity(fused: Tensor, *sources: Tensor) -> Tensor:
     """Mean SSIM (Wang et al., 2004: Gaussian 11×11, σ = 1.5, valid, range 1) over all sources."""
-    c1, c2 = 0.01**2, 0.03**2
-    mean_f = _blur(fused)
-    variance_f = _blur(fused * fused) - mean_f**2
-    values = []
-    for source in sources:
-        source = source.expand_as(fused)
-        mean_s = _blur(source)
-        variance_s = _blur(source * source) - mean_s**2
-        covariance = _blur(fused * source) - mean_f * mean_s
-        luminance = (2 * mean_f * mean_s + c1) / (mean_f**2 + mean_s**2 + c1)
-        values.append((luminance * (2 * covariance + c2) / (variance_f + variance_s + c2)).mean())
-    return torch.stack(values).mean()
+    return torch.stack([ssim(fused, source.expand_as(fused)) for source in sources]).mean()
 
 
 def dsifuse_loss(options: LossOptions) -> Callable[[nn.Module, TrainingBatch], dict[str, Tensor]]:
-    """The loss function for `Recipe.loss`: terms by name, "total" is minimised."""
+    """The loss of the recipe's only update: terms by name, "total" is minimised."""
 
     def loss(network: nn.Module, batch: TrainingBatch) -> dict[str, Tensor]:
         result = cast(DSIFuse, network).forward_with_semantics(batch.visible, batch.infrared)
