@@ -4,46 +4,67 @@ jobs, and the state of this machine.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.config import RunConfig
 from bench.data import registry as data_registry
 from bench.errors import UserError
 
+if TYPE_CHECKING:
+    from bench.methods.contract import Method, Weights
 
-def methods(config: RunConfig) -> list[dict[str, Any]]:
-    """One row a registered method, with the state of its weights here."""
+
+MACS_SIZE = (480, 640)
+
+
+def methods(config: RunConfig, *, macs: bool = False) -> list[dict[str, Any]]:
+    """One row a registered method, with the track and the state of the weights that it would run
+    with here. macs: count them too, at `MACS_SIZE`; a network that the meta device can't run is
+    then run once.
+    """
     from bench.methods import registry
-    from bench.methods.weights import MissingWeightsError, resolve
+    from bench.stages import profile
 
     rows: list[dict[str, Any]] = []
     for name in registry.names():
         method = registry.method(name)
-        try:
-            found = resolve(method, config.path(config.weights.folder))
-            state = found.track if method.needs_weights else "none needed"
-        except MissingWeightsError:
-            state = "missing"
-        rows.append(
-            {
-                "name": name,
-                "title": method.card.title,
-                "year": method.card.year or "",
-                "venue": method.card.venue,
-                "kind": method.card.kind,
-                "colour": method.protocol.colour,
-                "parameters": sum(p.numel() for p in method.build().parameters()),
-                "weights": state,
-                "licence": method.card.licence,
-            }
-        )
+        network = method.build().eval()
+        track, state = _weights_of(method, config.path(config.weights.folder))
+        row = {
+            "name": name,
+            "title": method.card.title,
+            "year": method.card.year or "",
+            "venue": method.card.venue,
+            "kind": method.card.kind,
+            "colour": method.protocol.colour,
+            "track": track,
+            "parameters": profile.parameters(network),
+        }
+        if macs:
+            pair = profile.inputs(method.protocol, *MACS_SIZE)
+            row["MACs at {}x{}".format(*MACS_SIZE)] = profile.macs(network, *pair)
+        rows.append({**row, "weights": state, "licence": method.card.licence})
     return rows
+
+
+def _weights_of(method: Method, folder: Path) -> tuple[str, str]:
+    """(track, state) of the first known file that is here, else of the first known file."""
+    from bench.methods.weights import status
+
+    if not method.needs_weights:
+        return "none", "none needed"
+    if not method.weights:
+        return "none", "missing"
+    here = (known for known in method.weights if status(folder, method, known) != "missing")
+    known = next(here, method.weights[0])
+    return known.track, status(folder, method, known)
 
 
 def datasets(config: RunConfig) -> list[dict[str, Any]]:
     """One row a data set: where it is looked for and whether it is there."""
-    from bench.jobs.plan import data_root
+    from bench.jobs.data import data_root
 
     rows = []
     for name in data_registry.names():
@@ -83,30 +104,50 @@ def metrics() -> list[dict[str, Any]]:
 
 def weights(config: RunConfig) -> list[dict[str, Any]]:
     """One row a known weight file."""
-    from bench.methods import registry
-    from bench.methods.weights import locate
+    from bench.methods.weights import status
 
     folder = config.path(config.weights.folder)
-    rows: list[dict[str, Any]] = []
+    return [
+        {
+            "method": method.name,
+            "weights": known.name,
+            "track": known.track,
+            "status": status(folder, method, known),
+            "file": known.file,
+            "bytes": known.bytes,
+            "sha256": known.sha256,
+            "licence": known.licence,
+            "trained on": ", ".join(known.trained_on),
+            "origin": known.origin,
+            "url": known.url,
+        }
+        for method, known in _known_weights()
+    ]
+
+
+def weights_check(config: RunConfig) -> list[dict[str, Any]]:
+    """One row a known weight file with its `problem`, which is empty where there is none."""
+    from bench.methods.weights import problem, status
+
+    folder = config.path(config.weights.folder)
+    return [
+        {
+            "method": method.name,
+            "weights": known.name,
+            "status": status(folder, method, known),
+            "problem": problem(folder, method, known),
+        }
+        for method, known in _known_weights()
+    ]
+
+
+def _known_weights() -> Iterator[tuple[Method, Weights]]:
+    from bench.methods import registry
+
     for name in registry.names():
         method = registry.method(name)
         for known in method.weights:
-            path = locate(folder, method, known)
-            rows.append(
-                {
-                    "method": name,
-                    "weights": known.name,
-                    "track": known.track,
-                    "here": "yes" if path else "no",
-                    "file": known.file,
-                    "bytes": known.bytes,
-                    "sha256": known.sha256,
-                    "licence": known.licence,
-                    "trained on": ", ".join(known.trained_on),
-                    "origin": known.origin,
-                }
-            )
-    return rows
+            yield method, known
 
 
 def jobs(run: Path) -> list[dict[str, Any]]:
@@ -160,12 +201,13 @@ def doctor(config: RunConfig) -> list[dict[str, Any]]:
             }
         )
     for row in weights(config):
-        here = row["here"] == "yes"
+        name = f"{row['method']} {row['weights']}"
+        get = f"fetch {name}" if row["url"] else f"import {row['method']} {row['file']}"
         rows.append(
             {
-                "what": f"weights: {row['method']} {row['weights']}",
-                "state": "here" if here else "missing",
-                "do": "" if here else f"bench weights import {row['method']} {row['file']}",
+                "what": f"weights: {name}",
+                "state": row["status"],
+                "do": f"bench weights {get}" if row["status"] == "missing" else "",
             }
         )
     return rows

@@ -110,13 +110,16 @@ def fuse(
     visible: uint8 N×3×H×W RGB; infrared: uint8 N×1×H×W; the network is in eval mode on the same
     device. Returns uint8 N×3×H×W RGB, or N×1×H×W where the authors stored grey.
     output: "clip" clamps to 0..255 and rounds to nearest; "authors" follows `protocol.authors`.
-    Raises ValueError for "authors" where the protocol knows no authors' habit, and
-    FloatingPointError for a network output that is not finite.
+    Raises ValueError for "authors" where the protocol knows no authors' habit and for a network
+    output of another shape than its input's, FloatingPointError for one that is not finite.
     """
     height, width = visible.shape[-2:]
     source, thermal = network_input(protocol, visible, infrared)
     with torch.inference_mode():
-        fused = network(pad_to_multiple(protocol, source), pad_to_multiple(protocol, thermal))
+        padded = pad_to_multiple(protocol, source)
+        fused = network(padded, pad_to_multiple(protocol, thermal))
+    if fused.shape != padded.shape:
+        raise ValueError(f"the network made {tuple(fused.shape)} of {tuple(padded.shape)}")
     fused = _to_bytes(protocol, fused[..., :height, :width].float())
     if not torch.isfinite(fused).all():
         raise FloatingPointError("the network's output holds NaN or infinity")

@@ -46,9 +46,19 @@ def module_of(name: str) -> str:
 
 
 def method(name: str) -> Method:
-    """Import and return one method; UserError for an unknown name."""
+    """Import and return one method.
+
+    UserError for an unknown name, and for one whose package can't be imported or doesn't hold it.
+    """
     expand((name,))
-    found = _registered()[name].load()
+    point = _registered()[name]
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"The method '{name}' ({point.value}) can't be imported: {error}; correct or uninstall "
+            "the package that registers it."
+        ) from error
     if not isinstance(found, Method) or found.name != name:
         raise UserError(
             f"The entry point '{name}' of {GROUP} is not a Method of that name: correct it in the "

@@ -1,5 +1,5 @@
 """Weight files: which one a method runs with, how a foreign checkpoint is imported, how one is
-loaded. Nothing is ever unpickled beyond tensors.
+loaded and checked. Nothing is ever unpickled beyond tensors.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ import hashlib
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -20,6 +22,9 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.methods.contract import Method, Weights
+from bench.methods.tensorflow_checkpoint import read_tensorflow_checkpoint
+
+Status = Literal["shipped", "imported", "missing"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -55,11 +60,13 @@ class MissingWeightsError(UserError):
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Hex SHA-256 of a file's bytes; of a TensorFlow .index with its data files after it."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
+    data = path.parent.glob(f"{path.stem}.data-*") if path.suffix == ".index" else ()
+    for file in (path, *sorted(data)):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 
@@ -78,18 +85,54 @@ def locate(folder: Path, method: Method, known: Weights) -> Path | None:
     return _packaged(known) or (stored if stored.is_file() else None)
 
 
+def status(folder: Path, method: Method, known: Weights) -> Status:
+    """Whether a known file ships with the package, was imported into `folder`, or is missing."""
+    if _packaged(known):
+        return "shipped"
+    return "imported" if locate(folder, method, known) else "missing"
+
+
+def problem(folder: Path, method: Method, known: Weights) -> str:
+    """What is wrong with a known file that should be here, in one sentence; "" if nothing.
+
+    A shipped file must have its SHA-256, an imported one must come from the known file, and both
+    must load strictly. A file that nobody imported is no problem.
+    """
+    path = locate(folder, method, known)
+    if path is None:
+        return f"{known.packaged} is missing from the package." if known.packaged else ""
+    try:
+        if path == _packaged(known):
+            if (digest := sha256_of(path)) != known.sha256:
+                return f"{path} has sha256 {digest[:12]}… instead of {known.sha256[:12]}…."
+        elif known.sha256 and (source := _metadata(path).get("source_sha256", "")) != known.sha256:
+            return f"{path} was imported from another file (sha256 {source[:12] or 'unknown'}…)."
+        # A file that is named like a variant holds the weights of that variant.
+        network = method.variants.get(known.name, method.build)()
+        load_into(network, read_checkpoint(path), path)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
 def _metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as stream:
-            return dict(stream.metadata() or {})
+            found = dict(stream.metadata() or {})
+            return dict(json.loads(found["row"])) if "row" in found else found
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a safetensors file: {error}.") from None
 
 
 def resolve(
-    method: Method, folder: Path, *, chosen: Path | None = None, random: bool = False
+    method: Method,
+    folder: Path,
+    *,
+    chosen: Path | None = None,
+    random: bool = False,
+    track: str = "any",
 ) -> ResolvedWeights:
-    """The weights for a row: `chosen` file, else the first known file that is here.
+    """The weights for a row: `chosen` file, else the first known file of the track that is here.
 
     Raises MissingWeightsError where none is here and `random` is not set.
     """
@@ -108,25 +151,64 @@ def resolve(
             tuple(json.loads(facts.get("trained_on", "[]"))),
             chosen,
         )
-    for known in method.weights:
+    of_track = [known for known in method.weights if track in ("any", known.track)]
+    for known in of_track:
         path = locate(folder, method, known)
         if path is not None:
-            return ResolvedWeights(known.name, known.track, known.sha256, known.trained_on, path)
-    if not method.weights:
+            # A file whose digest nobody could state beforehand is named by its own.
+            digest = known.sha256 or _metadata(path).get("source_sha256") or sha256_of(path)
+            return ResolvedWeights(known.name, known.track, digest, known.trained_on, path)
+    if not of_track:
         raise MissingWeightsError(
-            f"{method.name} has no weights: 'bench train {method.name}' makes them."
+            f"{method.name} has no {'' if track == 'any' else track + ' '}weights: "
+            f"'bench train {method.name}' makes some, --weights {method.name}=FILE takes them."
         )
-    first = method.weights[0]
+    first = of_track[0]
+    fetched = f"run 'bench weights fetch {method.name}', or " if first.url else ""
     raise MissingWeightsError(
-        f"{method.name} has no weights here: get {first.file} from {first.origin} and run "
-        f"'bench weights import {method.name} {first.file}'."
+        f"{method.name} has no weights here: {fetched}{by_hand(method, first)}."
     )
 
 
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """A state_dict from .safetensors or a torch file that holds tensors only.
+def by_hand(method: Method, known: Weights) -> str:
+    """How a person gets a known file without this program's help, as an order."""
+    return (
+        f"get {known.file} from {known.origin} and run "
+        f"'bench weights import {method.name} {known.file}'"
+    )
 
-    DataParallel's `module.` prefix is removed. Raises UserError for anything else.
+
+def _read_arrays(path: Path) -> dict[str, Tensor]:
+    """The arrays of an .npz file; one that holds Python objects is refused, never unpickled."""
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is not an .npz file.")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except Exception as error:
+        # Damaged archives and arrays of objects or text fail in the zip, numpy or torch code.
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"{path} is not an .npz file of number arrays ({reason}).") from None
+
+
+def _flattened(content: Mapping[Any, Any]) -> dict[str, Any]:
+    """Nested mappings as one with dotted keys; DataParallel's `module.` is removed in each."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        name = str(key).removeprefix("module.")
+        if isinstance(value, Mapping):
+            flat.update({f"{name}.{inner}": leaf for inner, leaf in _flattened(value).items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """A state_dict from .safetensors, .npz, a torch file that holds tensors only, or the variables
+    of a TensorFlow checkpoint given by its .index file.
+
+    DataParallel's `module.` prefix is removed. A dict of state_dicts, one per part of a network,
+    becomes one with the keys "part.key". Raises UserError for anything else.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist.")
@@ -135,6 +217,11 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             return dict(load_file(path))
         except (SafetensorError, OSError) as error:
             raise UserError(f"{path} is not a safetensors file: {error}.") from None
+    if path.suffix == ".npz":
+        return _read_arrays(path)
+    if path.suffix == ".index":
+        arrays = read_tensorflow_checkpoint(path.with_suffix(""))
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -148,9 +235,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} is not a torch checkpoint ({reason}).") from None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(torch.is_tensor(v) for v in content.values()):
+    state = _flattened(content) if isinstance(content, Mapping) else None
+    if state is None or not all(torch.is_tensor(value) for value in state.values()):
         raise UserError(f"{path} is not a state_dict: its values must be tensors.")
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
+    return state
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -165,6 +253,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> No
 def import_file(method: Method, source: Path, folder: Path) -> Path:
     """Check a known official file by its SHA-256 and keep its tensors under `folder`.
 
+    A record without a SHA-256 accepts the file of its name if it fits the network exactly.
     Raises UserError for an unknown file, one that doesn't fit, or a method without known files.
     """
     if not method.weights:
@@ -172,9 +261,13 @@ def import_file(method: Method, source: Path, folder: Path) -> Path:
     if not source.is_file():
         raise UserError(f"{source} does not exist.")
     digest = sha256_of(source)
-    known = next((weights for weights in method.weights if weights.sha256 == digest), None)
+    by_name = next((w for w in method.weights if not w.sha256 and w.file == source.name), None)
+    known = next((weights for weights in method.weights if weights.sha256 == digest), by_name)
     if known is None:
-        listed = "; ".join(f"{w.file} {w.sha256[:12]}… from {w.origin}" for w in method.weights)
+        listed = "; ".join(
+            f"{w.file} {w.sha256[:12] + '…' if w.sha256 else '(by this name)'} from {w.origin}"
+            for w in method.weights
+        )
         raise UserError(
             f"{source} (sha256 {digest[:12]}…) is no known file of {method.name}: "
             f"expected {listed}. To run other weights, save a safetensors file and use "
