@@ -74,6 +74,14 @@ def _add(commands: Any, handlers: Handlers, key: str, help_: str, example: str) 
 def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", type=words, help="names, or all")
     parser.add_argument("--datasets", type=words)
+    parser.add_argument(
+        "--fused",
+        dest="ready_made",
+        action="append",
+        type=_assignment,
+        metavar="NAME=DIR",
+        help="a row of ready-made fused images: in DIR, or in DIR/SET for several data sets",
+    )
     parser.add_argument("--stages", type=words, help="of fuse,score,detect,profile")
     parser.add_argument("--name", help="name of the run: its folder under the results")
     parser.add_argument("--results", help="folder of all runs")
@@ -85,6 +93,9 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
     parser.add_argument("--weights", action="append", type=_assignment, metavar="METHOD=FILE")
     parser.add_argument("--weights-folder", help="folder of imported checkpoints")
+    parser.add_argument(
+        "--track", help="official or suite weights alone; any: the authors' where imported"
+    )
     parser.add_argument("--output", help="clip (the rule) or authors")
     parser.add_argument("--random-weights", action="store_true", help="for tests; the row says so")
     parser.add_argument("--convention", help="metric convention")
@@ -178,6 +189,10 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         listing.add_argument("--json", action="store_true")
         listing.add_argument("--data-root")
         listing.add_argument("--weights-folder")
+        if key == "methods":
+            listing.add_argument(
+                "--macs", action="store_true", help="count multiply-accumulates at 480x640 too"
+            )
     status = _add(
         commands, handlers, "status", "the jobs of a run", "bench status --run results/demo"
     )
@@ -207,17 +222,17 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     synth.add_argument("--pairs", type=_counts, default=(96, 32, 32), metavar="TRAIN,VAL,TEST")
     synth.add_argument("--size", type=_size, default=(384, 288), metavar="WIDTHxHEIGHT")
     synth.add_argument("--seed", type=int, default=0)
-    weights = commands.add_parser("weights", help="list or import weight files")
+    weights = commands.add_parser("weights", help="list, check, import or fetch weight files")
     weights_commands = weights.add_subparsers(required=True, metavar="COMMAND")
-    listed = _add(
-        weights_commands,
-        handlers,
-        "weights_list",
-        "every known weight file and its status",
-        "bench weights list --json",
-    )
-    listed.add_argument("--json", action="store_true")
-    listed.add_argument("--weights-folder")
+    for key, help_ in (
+        ("list", "every known weight file: shipped, imported or missing"),
+        ("check", "check the sha256 of shipped files, and that every file here loads"),
+    ):
+        listed = _add(
+            weights_commands, handlers, f"weights_{key}", help_, f"bench weights {key} --json"
+        )
+        listed.add_argument("--json", action="store_true")
+        listed.add_argument("--weights-folder")
     imported = _add(
         weights_commands,
         handlers,
@@ -228,6 +243,16 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     imported.add_argument("method")
     imported.add_argument("file")
     imported.add_argument("--weights-folder")
+    fetched = _add(
+        weights_commands,
+        handlers,
+        "weights_fetch",
+        "download a known file over https, check it and import it",
+        "bench weights fetch seafusion",
+    )
+    fetched.add_argument("method")
+    fetched.add_argument("name", nargs="?", help="of several files (default: the first with a url)")
+    fetched.add_argument("--weights-folder")
     train = _add(
         commands,
         handlers,

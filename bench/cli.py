@@ -11,12 +11,13 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.allocator import keep_freed_memory
 from bench.arguments import CONFIG, parser, words
-from bench.errors import UserError
+from bench.errors import UserError, named
 
 
 def _toml_value(text: str) -> Any:
@@ -54,6 +55,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "results": "results",
         "data_root": "data.root",
         "weights_folder": "weights.folder",
+        "track": "weights.track",
     }.items():
         value = getattr(args, flag, None)
         if value is not None:
@@ -64,6 +66,13 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         chosen[f"data.{name}.root"] = _absolute(folder)
     for name, file in getattr(args, "weights", None) or ():
         chosen[f"weights.use.{name}"] = _absolute(file)
+    ready_made: dict[str, str] = {}
+    for name, folder in getattr(args, "ready_made", None) or ():
+        if name in ready_made:
+            raise UserError(f"--fused {name} is given twice: every row needs a name of its own.")
+        ready_made[name] = _absolute(folder)
+    if ready_made:
+        chosen["fused"] = ready_made
     for key, value in getattr(args, "set", None) or ():
         chosen[key] = _toml_value(value)
     return chosen
@@ -141,7 +150,7 @@ def _publish(args: argparse.Namespace) -> int:
 
 
 def _figures(args: argparse.Namespace) -> int:
-    from bench.jobs.plan import load_data
+    from bench.jobs.data import load_data
     from bench.report.frame import read_jobs
     from bench.report.panels import draw
 
@@ -161,7 +170,8 @@ def _advance(bar: Any, task: Any, done: int, total: int) -> None:
 def _score(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.report.folder_scores import is_lossy, match, named
+    from bench.data.fused import is_lossy
+    from bench.report.folder_scores import match
     from bench.report.score_files import check_target, write_scores
 
     folders = [Path(folder) for folder in (args.fused, *(args.against or ()))]
@@ -218,13 +228,21 @@ def _score(args: argparse.Namespace) -> int:
     return 1 if any(folder.missing or folder.failed for folder in scores) else 0
 
 
-def _listing(args: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -> int:
+def _listing(
+    args: argparse.Namespace,
+    title: str,
+    rows: list[dict[str, Any]],
+    shown: Mapping[str, Callable[[Any], str]] | None = None,
+) -> int:
+    """Print the rows as they are with --json, else as a table; `shown` shortens columns there."""
     from rich.console import Console
     from rich.table import Table
 
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
+    for column, short in (shown or {}).items():
+        rows = [{**row, column: short(row[column])} if column in row else row for row in rows]
     console = Console()
     widths = [max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]]
     if sum(widths) + 3 * len(widths) + 1 > console.width:
@@ -244,7 +262,13 @@ def _listing(args: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -
 def _methods(args: argparse.Namespace) -> int:
     from bench import listing
 
-    return _listing(args, "Methods", listing.methods(_config(args)))
+    rows = listing.methods(_config(args), macs=args.macs)
+    macs = {key: _giga for key in rows[0] if key.startswith("MACs")} if rows else {}
+    return _listing(args, "Methods", rows, {"parameters": "{:,}".format, **macs})
+
+
+def _giga(number: int) -> str:
+    return f"{number / 1e9:.2f} G"
 
 
 def _datasets(args: argparse.Namespace) -> int:
@@ -265,7 +289,7 @@ def _data_check(args: argparse.Namespace) -> int:
     from bench.console import progress_bar
     from bench.data.check import check
     from bench.data.registry import expand
-    from bench.jobs.plan import load_data
+    from bench.jobs.data import load_data
 
     failed = False
     config = _config(args)
@@ -312,7 +336,28 @@ def _data_synth(args: argparse.Namespace) -> int:
 def _weights_list(args: argparse.Namespace) -> int:
     from bench import listing
 
-    return _listing(args, "Weights", listing.weights(_config(args)))
+    rows = listing.weights(_config(args))
+    return _listing(args, "Weights", rows, {"bytes": _count_or_unknown, "sha256": _first_twelve})
+
+
+def _count_or_unknown(number: int) -> str:
+    return f"{number:,}" if number else "unknown"
+
+
+def _first_twelve(digest: str) -> str:
+    return digest[:12] or "unknown"
+
+
+def _weights_check(args: argparse.Namespace) -> int:
+    from bench import listing
+
+    rows = listing.weights_check(_config(args))
+    problems = sum(bool(row["problem"]) for row in rows)
+    _listing(args, "Weights", rows)
+    if not args.json:
+        here = sum(row["status"] != "missing" for row in rows)
+        print(f"{here} of {len(rows)} files are here, {problems} with a problem.")
+    return 1 if problems else 0
 
 
 def _weights_import(args: argparse.Namespace) -> int:
@@ -326,9 +371,39 @@ def _weights_import(args: argparse.Namespace) -> int:
     return 0
 
 
+def _weights_fetch(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.console import progress_bar
+    from bench.methods import download, registry, weights
+
+    config = _config(args)
+    folder = config.path(config.weights.folder)
+    method = registry.method(args.method)
+    known = download.choose(method, args.name)
+    status = weights.status(folder, method, known)
+    if status != "missing" and not weights.problem(folder, method, known):
+        print(f"{method.name} {known.name} is here already ({status}): nothing to download.")
+        return 0
+    if known.url:
+        print(
+            f"Downloading {known.file}, {known.bytes:,} bytes, sha256 {known.sha256[:12]}…\n"
+            f"  from: {known.url}\n  origin: {known.origin}\n  licence: {known.licence}",
+            flush=True,
+        )
+    with progress_bar(Console(stderr=True)) as bar:
+        task = bar.add_task(known.file, total=None)
+        target = download.fetch(
+            method, known, folder, progress=functools.partial(_advance, bar, task)
+        )
+    print(f"Imported: {target}")
+    return 0
+
+
 def _train(args: argparse.Namespace) -> int:
     from bench.data.registry import expand
-    from bench.jobs.plan import load_data, resolve_device
+    from bench.jobs.data import load_data
+    from bench.jobs.plan import resolve_device
     from bench.methods import registry
     from bench.training.parts import training_group
     from bench.training.trainer import train
@@ -378,7 +453,9 @@ HANDLERS = {
     "data_check": _data_check,
     "data_synth": _data_synth,
     "weights_list": _weights_list,
+    "weights_check": _weights_check,
     "weights_import": _weights_import,
+    "weights_fetch": _weights_fetch,
     "train": _train,
 }
 
@@ -388,6 +465,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before torch is imported: threads that spin while they wait cost several times their work
     # where other processes want the same cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     try:
         args = parser(HANDLERS).parse_args(argv)
         return int(args.function(args))

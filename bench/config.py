@@ -23,6 +23,7 @@ else:
     import tomli as tomllib
 
 STAGES = ("fuse", "score", "detect", "profile")
+TRACKS = ("any", "official", "suite")
 T = TypeVar("T")
 
 
@@ -69,19 +70,28 @@ class ProfileConfig:
 
 @dataclass(frozen=True)
 class WeightsConfig:
-    """folder: imported checkpoints. use: a weight file per method instead of the known ones."""
+    """folder: imported checkpoints. use: a weight file per method instead of the known ones.
+
+    track: "official" (the authors' files) or "suite" (trained by us under one protocol) alone, or
+    "any": the authors' where they were imported, else ours.
+    """
 
     folder: str = "weights"
+    track: str = "any"
     use: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One resolved run. limit 0 means all pairs; device "auto" is CUDA where there is one."""
+    """One resolved run. limit 0 means all pairs; device "auto" is CUDA where there is one.
+
+    fused: rows of ready-made fused images, each with the folder that holds them.
+    """
 
     name: str = "demo"
     results: str = "results"
     methods: tuple[str, ...] = ("visible", "infrared", "average", "laplacian", "dsifuse")
+    fused: Mapping[str, str] = field(default_factory=dict)
     datasets: tuple[str, ...] = ("synthetic",)
     stages: tuple[str, ...] = STAGES
     limit: int = 0
@@ -126,7 +136,10 @@ def _convert(value: Any, kind: Any, key: str) -> Any:
     if origin in (dict, Mapping, typing.get_origin(Mapping[str, Any])):
         if not isinstance(value, Mapping):
             raise UserError(f"{key} must be a table, not {value!r}.")
-        return dict(value)
+        item = typing.get_args(kind)[1]
+        if item is Any:
+            return dict(value)
+        return {name: _convert(entry, item, f"{key}.{name}") for name, entry in value.items()}
     wrong = isinstance(value, bool) and kind is not bool
     if wrong or not isinstance(value, kind):
         raise UserError(f"{key} must be of type {kind.__name__}, not {value!r}.")
@@ -203,7 +216,8 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
         table = raw
         for parent in parents:
             table = table.setdefault(parent, {})
-        table[last] = value
+        both_tables = isinstance(value, Mapping) and isinstance(table.get(last), Mapping)
+        table[last] = {**table[last], **value} if both_tables else value
     config = _build(RunConfig, _split_data_options(_fold_detect_overrides(raw)), "")
     return validate(replace(config, base=base))
 
@@ -215,13 +229,21 @@ def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
         )
 
 
+def _is_plain(name: str) -> bool:
+    return bool(name) and not name.startswith(".") and not any(c in name for c in "/\\")
+
+
 def validate(config: RunConfig) -> RunConfig:
     """Values that no type can check; returns the config with families of data sets expanded."""
     for stage in config.stages:
         _one_of("stages", stage, STAGES)
+    _one_of("weights.track", config.weights.track, TRACKS)
     _one_of("fuse.output", config.fuse.output, ("clip", "authors"))
-    if not config.name or any(c in config.name for c in "/\\") or config.name.startswith("."):
+    if not _is_plain(config.name):
         raise UserError(f"name is '{config.name}': a run's name is one plain folder name.")
+    for name in config.fused:
+        if not _is_plain(name):
+            raise UserError(f"fused has the row '{name}': a row's name is one plain folder name.")
     if config.limit < 0:
         raise UserError(f"limit is {config.limit}: use 0 for all pairs or a positive number.")
     datasets = data_registry.expand(config.datasets)

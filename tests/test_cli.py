@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -243,8 +244,6 @@ def test_kill_during_fuse_and_score_ends_with_the_same_bytes(
 
 
 def test_listings_are_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import json
-
     for command in ("methods", "datasets", "metrics", "doctor"):
         code, out, _ = run(capsys, command, "--json")
         assert code == 0 and len(json.loads(out)) >= 5
@@ -261,3 +260,99 @@ def test_help_names_every_command_and_imports_no_torch() -> None:
     )
     for command in ("run", "tables", "score", "weights", "train", "doctor"):
         assert command in done.stdout
+
+
+def test_ready_made_images_are_a_row_like_others(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "run", "--methods", "average")
+    made = project / "results" / "t" / "tno" / "average"
+    theirs = project / "theirs"
+    theirs.mkdir()
+    for path in (made / "fuse").glob("*.png"):
+        Image.open(path).save(theirs / f"{path.stem}.bmp")
+    words = ("run", "--fused", "Theirs=theirs", "--stages", "fuse,score,profile", "--set",
+             "profile.resolutions=['64x48']", "--set", "profile.seconds=1")  # fmt: skip
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "Theirs¶" in out and "¶ Ready-made images, fused elsewhere" in out
+    assert "not applicable _cost/Theirs/profile: no network" in out
+    taken = made.parent / "Theirs"
+    for path in (made / "fuse").glob("*.png"):
+        assert (taken / "fuse" / path.name).read_bytes() == path.read_bytes()
+    values = (taken / "score" / "values.csv").read_bytes()
+    assert values == (made / "score" / "values.csv").read_bytes()
+
+    Image.new("L", (64, 48), 7).save(theirs / "02.bmp")
+    _, out, _ = run(capsys, *words, "--dry-run")
+    assert "tno/Theirs/fuse: run again" in out and "tno/average/fuse: cached" in out
+    (theirs / "02.bmp").unlink()
+    assert "theirs lacks 1 of 3 pairs of tno: 02;" in refused(capsys, *words)
+    Image.new("L", (64, 47)).save(theirs / "02.png")
+    assert "02.png is 64×47 but its pair is 64×48" in refused(capsys, *words)
+    twice = refused(capsys, "run", "--fused", "a=theirs", "--fused", "a=other")
+    assert "--fused a is given twice" in twice
+
+
+def test_a_published_run_names_its_ready_made_rows_without_paths(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "run", "--methods", "average")
+    fused = project / "results" / "t" / "tno" / "average" / "fuse"
+    words = ("--methods", "", "--fused", f"from elsewhere={fused}", "--name", "ready")
+    assert run(capsys, "run", *words)[0] == 0
+    assert run(capsys, "publish", "--run", "results/ready", "--to", "out")[0] == 0
+    manifest = (project / "out" / "manifest.json").read_text()
+    assert str(project) not in manifest
+    assert "--fused 'from elsewhere=fuse'" in manifest
+
+
+def test_weights_check_fails_for_a_file_that_does_not_load(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "weights", "check")
+    assert code == 0 and "0 with a problem" in out
+    stored = project / "weights" / "seafusion" / "official.safetensors"
+    stored.parent.mkdir(parents=True)
+    stored.write_text("no tensors")
+    code, out, _ = run(capsys, "weights", "check", "--json")
+    assert code == 1
+    problems = {row["method"]: row["problem"] for row in json.loads(out) if row["problem"]}
+    assert list(problems) == ["seafusion"]
+    assert "is not a safetensors file" in problems["seafusion"]
+
+
+def test_weights_list_and_fetch_know_what_ships(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {row["method"]: row for row in json.loads(run(capsys, "weights", "list", "--json")[1])}
+    assert rows["dsifuse"]["status"] == "shipped"
+    seafusion = rows["seafusion"]
+    assert (seafusion["status"], seafusion["bytes"]) == ("missing", 682043)
+    assert len(seafusion["sha256"]) == 64
+    _, out, _ = run(capsys, "weights", "list")
+    assert seafusion["sha256"][:12] in out and seafusion["sha256"] not in out
+    code, out, _ = run(capsys, "weights", "fetch", "dsifuse")
+    assert code == 0 and "here already (shipped): nothing to download" in out
+    assert "it needs none" in refused(capsys, "weights", "fetch", "average")
+    assert "did you mean 'seafusion'" in refused(capsys, "weights", "fetch", "seafusio")
+
+
+def test_methods_say_what_they_are_and_cost(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {r["name"]: r for r in json.loads(run(capsys, "methods", "--macs", "--json")[1])}
+    densefuse = rows["densefuse"]
+    # 16 filters on 1, then 3 dense layers, then the decoder: 87984 products a pixel.
+    assert densefuse["MACs at 480x640"] == 87984 * 480 * 640
+    assert (densefuse["year"], densefuse["track"], densefuse["weights"]) == (
+        2019,
+        "suite",
+        "shipped",
+    )
+    assert (rows["seafusion"]["track"], rows["seafusion"]["weights"]) == ("official", "missing")
+    assert (rows["average"]["track"], rows["average"]["weights"]) == ("none", "none needed")
+    assert (rows["dsifuse"]["track"], rows["dsifuse"]["weights"]) == ("suite", "shipped")
+    assert "MACs at 480x640" not in json.loads(run(capsys, "methods", "--json")[1])[0]
+    out = run(capsys, "methods", "--macs")[1]
+    assert "27.03 G" in out and "74,193" in out

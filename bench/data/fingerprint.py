@@ -14,26 +14,32 @@ from bench.data.pairs import Pair, PairSet
 from bench.errors import UserError
 
 
-def _cache_file(pairs: PairSet) -> Path:
+def _cache_file(name: str, folder: Path) -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ivif-bench"
-    key = hashlib.sha256(str(pairs.pairs[0].visible.resolve().parent).encode()).hexdigest()[:16]
-    return root / f"files-{pairs.name}-{key}.json"
+    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return root / f"files-{name}-{key}.json"
 
 
 class Inventory:
-    """Hash and size of each file of a set; files whose mtime and size are unchanged are not read.
+    """Hash and size of each file of a set or folder; files whose mtime and size are unchanged are
+    not read. name, folder: what the cache between runs is kept for.
 
     `files` maps a path to [mtime_ns, bytes, sha256, width, height]; width and height are 0 for
     labels.
     """
 
-    def __init__(self, pairs: PairSet) -> None:
-        self._path = _cache_file(pairs)
+    def __init__(self, name: str, folder: Path) -> None:
+        self._path = _cache_file(name, folder)
         self._changed = False
         try:
             self.files: dict[str, list[Any]] = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             self.files = {}
+
+    @classmethod
+    def of(cls, pairs: PairSet) -> Inventory:
+        """The inventory of a data set."""
+        return cls(pairs.name, pairs.pairs[0].visible.parent)
 
     def entry(self, path: Path, *, image: bool) -> list[Any]:
         """The record of one file. Raises UserError when it is gone or no image."""

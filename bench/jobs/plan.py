@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.config import RunConfig
 from bench.data import registry as data_registry
-from bench.data.adapter import Adapter
-from bench.data.fingerprint import Inventory, fingerprint
-from bench.data.pairs import Pair, PairSet
 from bench.errors import UserError
-from bench.jobs.identity import code_hash, code_hashes, identity
+from bench.jobs.data import DataPart, OpenedData, open_data
+from bench.jobs.identity import code_hashes, identity
+from bench.jobs.rows import Progress, Row, Work, folder_row, network_row
 from bench.jobs.store import Key, Store
 from bench.methods import registry as method_registry
-from bench.methods.contract import Method
-from bench.methods.weights import MissingWeightsError, ResolvedWeights, resolve, sha256_of
-
-Progress = Callable[[int, int], None]
-Work = Callable[[Path, Progress], Mapping[str, Any]]
+from bench.methods.weights import sha256_of
 
 COST = "_cost"
-_SHARED_CODE = ("bench.data.images", "bench.methods.protocol")
 
 
 @dataclass(frozen=True)
@@ -56,92 +50,12 @@ class Job:
 
 
 @dataclass(frozen=True)
-class DataPart:
-    """The pairs of one data set that one fuse job takes, with their fingerprint."""
-
-    folder: str
-    pairs: tuple[Pair, ...]
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class OpenedData:
-    """A data set, cut to the limit: its set, its parts (scored; rest of the split), image sizes."""
-
-    pairs: PairSet
-    parts: tuple[DataPart, ...]
-    sizes: Mapping[str, tuple[int, int]]
-    facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Plan:
-    """All jobs of a run in an order in which each comes after what it needs."""
+    """All jobs of a run in an order in which each comes after what it needs. methods: its rows."""
 
     jobs: tuple[Job, ...]
     datasets: Mapping[str, Mapping[str, Any]]
     methods: tuple[str, ...]
-
-
-def data_root(config: RunConfig, adapter: Adapter) -> Path:
-    """Where a data set lies by configuration."""
-    options = config.data.options.get(adapter.name, {})
-    if "root" in options:
-        return config.path(str(options["root"]))
-    return config.path(config.data.root) / adapter.folder
-
-
-def load_data(config: RunConfig, name: str) -> PairSet:
-    """The pairs of one data set at its configured place."""
-    adapter = data_registry.adapter(name)
-    root = data_root(config, adapter)
-    options = {**adapter.options, **config.data.options.get(name, {})}
-    options.pop("root", None)
-    return adapter.load(root, options)
-
-
-def _limited(pairs: PairSet, limit: int) -> PairSet:
-    if not limit:
-        return pairs
-    split = pairs.split and replace(
-        pairs.split,
-        train=pairs.split.train[:limit],
-        val=pairs.split.val[:limit],
-        test=pairs.split.test[:limit],
-    )
-    return replace(pairs, scored=pairs.scored[:limit], split=split)
-
-
-def open_data(config: RunConfig, name: str) -> OpenedData:
-    """Load a set, cut it to the limit, fingerprint its parts."""
-    pairs = _limited(load_data(config, name), config.limit)
-    by_id = pairs.by_id()
-    in_split = (
-        dict.fromkeys((*pairs.split.train, *pairs.split.val, *pairs.split.test))
-        if pairs.split
-        else {}
-    )
-    scored = tuple(by_id[id_] for id_ in pairs.scored)
-    rest = tuple(by_id[id_] for id_ in in_split if id_ not in set(pairs.scored))
-    inventory = Inventory(pairs)
-    parts = tuple(
-        DataPart(folder, members, fingerprint(members, inventory))
-        for folder, members in (("fuse", scored), ("fuse-rest", rest))
-        if members
-    )
-    sizes = {}
-    for part in parts:
-        for pair in part.pairs:
-            record = inventory.entry(pair.visible, image=True)
-            sizes[pair.id] = (int(record[3]), int(record[4]))
-    inventory.save()
-    facts = {
-        "pairs": len(scored),
-        "limit": config.limit or None,
-        "dataset_footnotes": list(pairs.footnotes),
-        "fingerprints": {part.folder: part.fingerprint for part in parts},
-    }
-    return OpenedData(pairs, parts, sizes, facts)
 
 
 def resolve_device(wanted: str) -> str:
@@ -159,75 +73,17 @@ def resolve_device(wanted: str) -> str:
     return wanted
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A method of this run with its weights, or why it has none."""
-
-    method: Method
-    weights: ResolvedWeights | None
-    problem: str = ""
+def _fuse_job(data: OpenedData, row: Row, part: DataPart) -> Job:
+    step = row.fuse(data, part)
+    key = Key(data.pairs.name, row.name, part.folder)
+    made = identity(step.made)
+    return Job(key, "fuse", made, step.work, step.options, data.facts, unready=step.unready)
 
 
-def _row(config: RunConfig, name: str) -> _Row:
-    method = method_registry.method(name)
-    chosen = config.weights.use.get(name)
-    try:
-        found = resolve(
-            method,
-            config.path(config.weights.folder),
-            chosen=config.path(chosen) if chosen else None,
-            random=config.fuse.random_weights and not chosen,
-        )
-    except MissingWeightsError as problem:
-        return _Row(method, None, str(problem))
-    return _Row(method, found)
-
-
-def _method_code(name: str) -> dict[str, str]:
-    return {
-        "method": code_hash(method_registry.module_of(name)),
-        **code_hashes(_SHARED_CODE),
-    }
-
-
-def _fuse_jobs(config: RunConfig, data: OpenedData, row: _Row, device: str) -> list[Job]:
-    from bench.stages import fuse
-
-    name, jobs = row.method.name, []
-    for part in data.parts:
-        key = Key(data.pairs.name, name, part.folder)
-        options = {"output": config.fuse.output, "device": device, "seed": config.seed}
-        unready = ("no weights", row.problem) if row.weights is None else None
-        if config.fuse.output == "authors" and row.method.protocol.authors is None:
-            unready = ("not applicable", f"{name}: the authors' output habit is not known")
-        weights = row.weights
-        made = {
-            "stage": "fuse",
-            "code": {**_method_code(name), "stage": code_hash("bench.stages.fuse")},
-            "weights": weights.facts() if weights else None,
-            "options": options,
-            "data": part.fingerprint,
-        }
-
-        def work(
-            folder: Path,
-            progress: Progress,
-            part: DataPart = part,
-            weights: ResolvedWeights | None = weights,
-        ) -> Mapping[str, Any]:
-            assert weights is not None
-            task = fuse.FuseTask(
-                pairs=part.pairs,
-                method=name,
-                weights=weights,
-                output="authors" if config.fuse.output == "authors" else "clip",
-                device=device,
-                seed=config.seed,
-            )
-            return fuse.run(task, folder, progress)
-
-        jobs.append(Job(key, "fuse", identity(made), work, options, data.facts, unready=unready))
-    return jobs
+def _profile_job(row: Row) -> Job:
+    step = row.profile()
+    key, made = Key(COST, row.name, "profile"), identity(step.made)
+    return Job(key, "profile", made, step.work, step.options, unready=step.unready)
 
 
 def _fused_paths(store: Store, data: OpenedData, method: str) -> dict[str, Path]:
@@ -326,33 +182,6 @@ def _detect_job(
     return Job(key, "detect", identity(made), work, options, facts, needs, unready)
 
 
-def _profile_job(config: RunConfig, row: _Row, device: str) -> Job:
-    from bench.stages import profile
-
-    name = row.method.name
-    options = {**asdict(config.profile), "device": device, "threads": cpu_threads(config)}
-    made = {
-        "stage": "profile",
-        "code": {**_method_code(name), "stage": code_hash("bench.stages.profile")},
-        "options": options,
-    }
-
-    def work(folder: Path, progress: Progress) -> Mapping[str, Any]:
-        task = profile.ProfileTask(
-            method=row.method,
-            resolutions=tuple(
-                (int(r.partition("x")[0]), int(r.partition("x")[2]))
-                for r in config.profile.resolutions
-            ),
-            device=device,
-            seconds=float(config.profile.seconds),
-            threads=cpu_threads(config),
-        )
-        return profile.run(task, folder, progress)
-
-    return Job(Key(COST, name, "profile"), "profile", identity(made), work, options)
-
-
 def cpu_threads(config: RunConfig) -> int:
     """Threads for CPU work: the configured number, or all cores."""
     import torch
@@ -369,7 +198,12 @@ def make_plan(config: RunConfig, store: Store) -> Plan:
     find_metrics(config.score.metrics, find_convention(config.score.convention))
     stages = set(config.stages)
     device = resolve_device(config.device)
-    rows = {name: _row(config, name) for name in methods}
+    rows = [
+        *(network_row(config, name, device, cpu_threads(config)) for name in methods),
+        *(folder_row(config, name) for name in config.fused),
+    ]
+    if not rows:
+        raise UserError("Nothing to run: name at least one method, or --fused NAME=DIR.")
     jobs: list[Job] = []
     datasets: dict[str, Mapping[str, Any]] = {}
     for dataset in config.datasets:
@@ -378,16 +212,14 @@ def make_plan(config: RunConfig, store: Store) -> Plan:
             continue
         data = open_data(config, dataset)
         datasets[dataset] = data.facts
-        for name in methods:
-            fused = _fuse_jobs(config, data, rows[name], device)
-            wanted = [job for job in fused if job.key.folder == "fuse" or "detect" in stages]
-            if not data.pairs.scored and "detect" not in stages:
-                continue
-            jobs += wanted
+        wanted = [part for part in data.parts if part.folder == "fuse" or "detect" in stages]
+        for row in rows:
+            fused = [_fuse_job(data, row, part) for part in wanted]
+            jobs += fused
             if "score" in stages and data.pairs.scored:
-                jobs.append(_score_job(config, data, name, fused, store))
+                jobs.append(_score_job(config, data, row.name, fused, store))
             if "detect" in stages and "detect" in supported:
-                jobs.append(_detect_job(config, data, name, fused, store, device))
+                jobs.append(_detect_job(config, data, row.name, fused, store, device))
     if "profile" in stages:
-        jobs += [_profile_job(config, rows[name], device) for name in methods]
-    return Plan(tuple(jobs), datasets, methods)
+        jobs += [_profile_job(row) for row in rows]
+    return Plan(tuple(jobs), datasets, tuple(row.name for row in rows))

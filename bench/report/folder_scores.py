@@ -9,9 +9,7 @@ from pathlib import Path
 
 from bench.data.adapter import files_by_stem
 from bench.data.pairs import Pair
-from bench.errors import UserError
-
-NAMED = 10
+from bench.errors import UserError, named
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,6 @@ class FolderScores:
     values: Mapping[str, Mapping[str, tuple[float, ...]]]
     missing: tuple[str, ...]
     failed: Mapping[str, str]
-
-
-def named(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
-def is_lossy(path: Path) -> bool:
-    """Whether the format changes pixels when an image is saved."""
-    return path.suffix.lower() in (".jpg", ".jpeg")
 
 
 def match(folders: Sequence[Path], visible: Path, infrared: Path) -> tuple[Match, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from bench.report.frame import Job, Jobs
 from bench.report.table import Row, Table
 
-CONTAMINATED, RANDOM, AUTHORS = "†", "‡", "§"
+CONTAMINATED, RANDOM, AUTHORS, READY_MADE = "†", "‡", "§", "¶"
 SOURCES = ("visible", "infrared")
 _COLOURS = {
     "luma": "in luma (BT.601 Y; chroma of the visible image)",
@@ -58,6 +58,10 @@ def trained_on_same(facts: Mapping[str, Any], dataset: str) -> tuple[str, ...]:
     return tuple(part for part in parts if family(part) == family(dataset))
 
 
+def _is_ready_made(facts: Mapping[str, Any]) -> bool:
+    return facts.get("kind") == "folder"
+
+
 def marks(jobs: Jobs, dataset: str, method: str) -> str:
     """The footnote signs of the row."""
     facts = fusion_job(jobs, dataset, method).facts
@@ -65,6 +69,7 @@ def marks(jobs: Jobs, dataset: str, method: str) -> str:
         (CONTAMINATED, bool(trained_on_same(facts, dataset))),
         (RANDOM, bool(facts.get("random_weights"))),
         (AUTHORS, facts.get("output") == "authors"),
+        (READY_MADE, _is_ready_made(facts)),
     )
     return "".join(sign for sign, holds in signs if holds)
 
@@ -81,14 +86,18 @@ def of_rows(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> list[str]:
     sources = [row.label for row in rows if is_source(jobs, dataset, row.key)]
     if sources:
         lines.append(f"{_join(sources)}: a single source, not ranked.")
-    by_colour = _grouped((str(f.get("colour", "")), label) for label, f in facts.items())
+    ours = {label: f for label, f in facts.items() if not _is_ready_made(f)}
+    by_colour = _grouped((str(f.get("colour", "")), label) for label, f in ours.items())
     colours = [f"{_COLOURS[c]}: {_join(by_colour[c])}" for c in _COLOURS if c in by_colour]
     if colours:
         lines.append(f"Fused {'; '.join(colours)}.")
-    lines.append("Output clamped to 0..255 and rounded to nearest; scored as stored, 8-bit PNG.")
+    if ours or not facts:
+        lines.append(
+            "Output clamped to 0..255 and rounded to nearest; scored as stored, 8-bit PNG."
+        )
     by_track = _grouped(
         (str((f.get("weights") or {}).get("track", "none")), _weights(label, f))
-        for label, f in facts.items()
+        for label, f in ours.items()
         if not f.get("random_weights")
     )
     tracks = [text.format(_join(by_track[t])) for t, text in _TRACKS.items() if t in by_track]
@@ -112,6 +121,19 @@ def _of_marks(dataset: str, facts: Mapping[str, Mapping[str, Any]]) -> list[str]
             f"{AUTHORS} Output as the authors' script writes it (stretch or truncation), "
             "not comparable with the other rows."
         )
+    ready_made = {label: f for label, f in facts.items() if _is_ready_made(f)}
+    if ready_made:
+        lines.append(
+            f"{READY_MADE} Ready-made images, fused elsewhere: colour, output rule, weights and "
+            f"training data are not known here ({_join(ready_made)})."
+        )
+    lossy = [
+        f"{label} {count} of {f['images']} images"
+        for label, f in ready_made.items()
+        if (count := f.get("lossy_images"))
+    ]
+    if lossy:
+        lines.append(f"Their JPEG compression is scored too: {_join(lossy)}.")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,16 +18,18 @@ from bench.report.tables import all_tables
 
 WIDTH = 1200
 _PATH_KEYS = ("root", "results", "folder")
+# Tables in which every value is a path.
+_PATH_TABLES = ("use", "fused")
 
 
 def _without_paths(value: Any, key: str = "") -> Any:
     """Absolute paths are a machine's own business: only their last part is kept."""
     if isinstance(value, Mapping):
-        inner = {k: _without_paths(v, key if key == "use" else k) for k, v in value.items()}
+        inner = {k: _without_paths(v, key if key in _PATH_TABLES else k) for k, v in value.items()}
         return inner
     if isinstance(value, list):
         return [_without_paths(entry) for entry in value]
-    if isinstance(value, str) and (key in _PATH_KEYS or key == "use") and "/" in value:
+    if isinstance(value, str) and key in (*_PATH_KEYS, *_PATH_TABLES) and "/" in value:
         return Path(value).name
     return value
 
@@ -36,6 +39,8 @@ def command(config: Mapping[str, Any]) -> str:
     words = ["bench run"]
     for key in ("methods", "datasets", "stages"):
         words.append(f"--{key} {','.join(config[key])}")
+    for name, folder in config.get("fused", {}).items():
+        words.append(f"--fused {shlex.quote(f'{name}={Path(folder).name}')}")
     if config["limit"]:
         words.append(f"--limit {config['limit']}")
     if config["fuse"]["output"] != "clip":

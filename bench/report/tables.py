@@ -31,7 +31,7 @@ def all_tables(frame: pd.DataFrame, jobs: Jobs) -> tuple[Table, ...]:
     detected = [d for d in jobs.datasets if _any_begun(jobs, d, "detect")]
     tables = [fusion_table(frame, jobs, dataset) for dataset in scored]
     tables += [detection_table(frame, jobs, dataset) for dataset in detected]
-    if jobs.of_stage(COST, "profile"):
+    if _any_begun(jobs, COST, "profile"):
         tables.append(cost_table(frame, jobs))
     return tuple(tables)
 

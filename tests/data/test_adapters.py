@@ -133,9 +133,9 @@ def test_a_split_with_a_pair_in_two_parts_is_refused(tmp_path: Path) -> None:
 def test_fingerprint_follows_bytes_and_is_cached(tmp_path: Path, make_pairs: MakePairs) -> None:
     make_pairs(tmp_path / "vi", tmp_path / "ir", 2)
     pairs = registry.adapter("tno").load(tmp_path, {})
-    first = Inventory(pairs)
+    first = Inventory.of(pairs)
     before = fingerprint(pairs.pairs, first)
     first.save()
-    assert fingerprint(pairs.pairs, Inventory(pairs)) == before
+    assert fingerprint(pairs.pairs, Inventory.of(pairs)) == before
     make_pairs(tmp_path / "vi", tmp_path / "ir", 2, (53, 44))
-    assert fingerprint(pairs.pairs, Inventory(pairs)) != before
+    assert fingerprint(pairs.pairs, Inventory.of(pairs)) != before

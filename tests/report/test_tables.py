@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from bench.report.frame import read_jobs, read_results
+from bench.report.latex import latex
 from bench.report.table import Cell, Table
 from bench.report.tables import all_tables, fusion_table
 from tests.report.results_tree import IMAGES, METRICS, fuse_facts, scores, write_job
@@ -154,6 +155,29 @@ def test_ties_equal_ranks_limits_and_random_weights(tmp_path: Path) -> None:
     assert "= Not significantly different" in footers
     assert "‡ Random weights" in footers
     assert [row.marks for row in table.rows] == ["", "§", "", "‡"]
+
+
+def test_ready_made_rows_are_marked_and_claim_nothing(tmp_path: Path) -> None:
+    """Rows of images that were fused elsewhere compete, but their rules are not ours to state."""
+    nothing = {"name": "", "track": "none", "sha256": "", "trained_on": []}
+    theirs = {"printed_name": "Theirs", "kind": "folder", "images": 40, "weights": nothing}
+    for name, facts in (
+        ("ours", fuse_facts("densefuse")),
+        ("theirs", {**theirs, "lossy_images": 7}),
+    ):
+        write_job(tmp_path, f"tno/{name}/fuse", facts=facts)
+        level = 3 if name == "theirs" else 2
+        convention = {"convention": "standard"}
+        write_job(tmp_path, f"tno/{name}/score", facts=convention, values=scores(level))
+    table = fusion_table(read_results(tmp_path), read_jobs(tmp_path), "tno")
+    assert {row.key: (row.marks, row.competes) for row in table.rows} == {
+        "ours": ("", True),
+        "theirs": ("¶", True),
+    }
+    claims = [line for line in table.footers if "Theirs" in line]
+    assert [line[:20] for line in claims] == ["¶ Ready-made images,", "Their JPEG compressi"]
+    assert "Theirs 7 of 40 images" in claims[1]
+    assert r"Theirs$^{\P}$" in latex(table)
 
 
 def test_a_stage_that_is_not_for_the_data_set_gives_no_table(tmp_path: Path) -> None:
