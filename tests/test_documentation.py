@@ -95,7 +95,7 @@ def test_the_score_command_of_the_readme_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_pairs(tmp_path / "MSRS/test/vi", tmp_path / "MSRS/test/ir", 2)
-    make_pairs(tmp_path / "MY_RESULTS", tmp_path / "unused", 2)
+    make_pairs(tmp_path / "MINE", tmp_path / "unused", 2)
     line = next(line for line in commands() if line.startswith("bench score"))
     assert main(shlex.split(line)[1:]) == 0
     assert (tmp_path / "scores.csv").is_file()
