@@ -61,19 +61,29 @@ def filter_valid(
 
 
 def local_moments(
-    images: Tensor, taps: tuple[float, ...], *, round_to: torch.dtype = torch.float64
+    images: Tensor,
+    taps: tuple[float, ...],
+    *,
+    joined: bool = False,
+    round_to: torch.dtype = torch.float64,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Windowed means of N×(S+1)×H×W images, of their squares, and of the last one's products with
     each other one: N×(S+1)×h×w twice and N×S×h×w, float64 unless rounded. One band at a time.
+
+    joined: the squares are N×S, the sum of each image's and the last one's; one plane less.
     """
     count, size = images.shape[1], images.shape[-2:]
-    planes = images.new_empty((len(images), 3 * count - 1, *size), dtype=torch.float64)
-    values, squares, products = torch.split(planes, [count, count, count - 1], 1)
+    parts = [count, count - 1 if joined else count, count - 1]
+    planes = images.new_empty((len(images), sum(parts), *size), dtype=torch.float64)
+    values, squares, products = torch.split(planes, parts, 1)
     values.copy_(images)
-    torch.mul(values, values, out=squares)
+    if joined:
+        torch.mul(values[:, :-1], values[:, :-1], out=squares)
+        squares.addcmul_(values[:, -1:], values[:, -1:])
+    else:
+        torch.mul(values, values, out=squares)
     torch.mul(values[:, :-1], values[:, -1:], out=products)
-    means = _filter_band(planes, taps, 1, round_to)
-    mean, square, product = torch.split(means, [count, count, count - 1], 1)
+    mean, square, product = torch.split(_filter_band(planes, taps, 1, round_to), parts, 1)
     return mean, square, product
 
 

@@ -26,9 +26,12 @@ def luma(image: Tensor, rule: Reading = "integer") -> Tensor:
     if rule == "channels":
         raise ValueError("the rule 'channels' makes no luma: read the planes one by one.")
     if rule == "integer":
-        whole = image.to(torch.int32)
-        weighted = whole[:, :1] * 299 + whole[:, 1:2] * 587 + whole[:, 2:] * 114
-        return ((weighted + 500) // 1000).to(torch.uint8)
+        # Whole numbers below 2^24 are exact in float32, and (whole + 1/2) / 1000 is never nearer
+        # to a whole number than 1/2000: the same levels as by integers, in half the time.
+        single = image.to(torch.float32)
+        weighted = single[:, :1] * 299
+        weighted.add_(single[:, 1:2], alpha=587).add_(single[:, 2:], alpha=114)
+        return weighted.add_(500.5).mul_(0.001).to(torch.uint8)
     if rule == "pillow":
         whole = image.to(torch.int32)
         weighted = whole[:, :1] * 19595 + whole[:, 1:2] * 38470 + whole[:, 2:] * 7471

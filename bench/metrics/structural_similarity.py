@@ -61,39 +61,45 @@ def similarity_map(images: Tensor, choices: StructuralSimilarityChoices) -> Tens
     """SSIM at every position of the window, of the last of N×(S+1)×H×W to each other; N×S×h×w."""
     luminance_constant = (0.01 * choices.data_range) ** 2
     contrast_constant = (0.03 * choices.data_range) ** 2
-    mean_square, mean_product, variance, covariance = _moments(images, choices)
-    luminance = mean_square[:, :-1] + mean_square[:, -1:] + luminance_constant
-    contrast = variance[:, :-1] + variance[:, -1:] + contrast_constant
+    mean_squares, mean_product, variances, covariance = _moments(images, choices)
     numerator = mean_product.mul_(2).add_(luminance_constant)
     numerator.mul_(covariance.mul_(2).add_(contrast_constant))
-    return numerator.div_(luminance.mul_(contrast))
+    denominator = mean_squares.add_(luminance_constant).mul_(variances.add_(contrast_constant))
+    return numerator.div_(denominator)
 
 
 def contrast_map(images: Tensor, choices: StructuralSimilarityChoices) -> Tensor:
     """The contrast and structure factor of `similarity_map`, without luminance; N×S×h×w."""
     constant = (0.03 * choices.data_range) ** 2
-    _, _, variance, covariance = _moments(images, choices)
-    contrast = variance[:, :-1] + variance[:, -1:] + constant
-    return covariance.mul_(2).add_(constant).div_(contrast)
+    _, _, variances, covariance = _moments(images, choices)
+    return covariance.mul_(2).add_(constant).div_(variances.add_(constant))
 
 
 def _moments(
     images: Tensor, choices: StructuralSimilarityChoices
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Local squared means and variances of N×(S+1)×H×W, products of the means and covariances of
-    the last image with each other.
+    """Of the last of N×(S+1)×H×W images with each other one, N×S×h×w each: the sum of the squared
+    local means, their product, the sum of the local variances, the covariance.
     """
     size, precision = choices.window, PRECISION[choices.precision]
     taps = uniform_taps(size) if choices.sigma is None else gaussian_taps(size, choices.sigma)
     unbiased = size**2 / (size**2 - 1) if choices.covariance == "sample" else 1.0
-    mean, square, product = local_moments(images, taps, round_to=precision)
+    # An evaluator in single precision rounds each image's moments by themselves.
+    joined = precision is torch.float64
+    mean, square, product = local_moments(images, taps, joined=joined, round_to=precision)
     mean_product = mean[:, :-1] * mean[:, -1:]
-    mean_square = mean.mul_(mean)
-    variance, covariance = square.sub_(mean_square), product.sub_(mean_product)
+    covariance = product.sub_(mean_product)
+    squared = mean.mul_(mean)
+    mean_squares = squared[:, :-1] + squared[:, -1:]
+    if joined:
+        variances = square.sub_(mean_squares)
+    else:
+        variance = square.sub_(squared)
+        variances = variance[:, :-1] + variance[:, -1:]
     if unbiased != 1:
-        variance.mul_(unbiased)
+        variances.mul_(unbiased)
         covariance.mul_(unbiased)
-    return mean_square, mean_product, variance, covariance
+    return mean_squares, mean_product, variances, covariance
 
 
 STRUCTURAL_SIMILARITY = Metric(
