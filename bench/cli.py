@@ -174,6 +174,10 @@ def _score(args: argparse.Namespace) -> int:
     from bench.report.folder_scores import match
     from bench.report.score_files import check_target, write_scores
 
+    if args.config or args.set:
+        raise UserError("bench score reads no configuration: give --metrics and --convention.")
+    if args.metrics == ():
+        raise UserError("--metrics is empty: give names such as EN,VIF, or all.")
     folders = [Path(folder) for folder in (args.fused, *(args.against or ()))]
     if args.out:
         check_target(Path(args.out))

@@ -303,3 +303,19 @@ def test_a_plot_that_cannot_be_drawn_is_refused_at_once(
     assert code == 2
     assert complaint in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--set", "score.convention=vifb"), "reads no configuration"),
+        (("--config", "bench.toml"), "reads no configuration"),
+        (("--metrics", ""), "--metrics is empty"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    folders: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], complaint: str
+) -> None:
+    code, _, err = score(capsys, *options)
+    assert code == 2
+    assert complaint in err
