@@ -91,10 +91,10 @@ def test_only_labelled_items_are_segmented() -> None:
 def test_four_rounds_of_falling_rates() -> None:
     assert METHOD.recipe is not None
     ends = phase_ends(METHOD.recipe)
-    assert len(ends) == 7
-    # The first round is three times as long as each other one.
-    assert ends[2] - ends[1] == pytest.approx(ends[0] / 3)
-    for start, end in ((0.0, ends[0]), (ends[1], ends[2])):
+    assert len(ends) == 8
+    # The first round, after a phase with the intensity alone, is three times as long as each other.
+    assert ends[3] - ends[2] == pytest.approx((ends[1] - ends[0]) / 3)
+    for start, end in ((ends[0], ends[1]), (ends[2], ends[3])):
         length = end - start
         rates = [ten_epochs(start, length, start + (e + 0.5) / 10 * length) for e in range(10)]
         assert rates == pytest.approx([1e-3 * 0.75 ** (e - 1) for e in range(10)])
@@ -106,8 +106,8 @@ def test_every_phase_learns_and_leaves_the_other_network_alone() -> None:
     network, batch = WithSegmentation(METHOD.build()), labelled_batch(32, 32)
     optimisers = make_optimisers(network, METHOD.recipe)
     parts = {"fusion": network.fusion, "segmentation": network.segmentation}
-    for number, phase in enumerate(METHOD.recipe.phases[:3]):
-        trained = ("fusion", "segmentation")[number % 2]
+    for number, phase in enumerate(METHOD.recipe.phases[:4]):
+        trained = ("fusion", "fusion", "segmentation", "fusion")[number]
         before = {name: [p.clone() for p in part.parameters()] for name, part in parts.items()}
         done = [0.0, *phase_ends(METHOD.recipe)][number]
         totals = [

@@ -256,7 +256,7 @@ def test_recipes_of_baselines_run_through_all_phases(tmp_path: Path, chosen: Met
         TrainingGroup("plain", write_pairs(tmp_path / "p", 3, (40, 50))),
         TrainingGroup("masked", write_pairs(tmp_path / "m", 2, (40, 50), masks=True)),
     ]
-    path = train(chosen, groups, out=tmp_path / "out", iterations=20, crop=32, batch=2, log_every=1)
+    path = train(chosen, groups, out=tmp_path / "out", iterations=30, crop=32, batch=2, log_every=1)
     assert chosen.recipe is not None
     phases = {row["phase"] for row in read(tmp_path / "out" / "log.csv")}
     assert phases == {str(n + 1) for n in range(len(chosen.recipe.phases))}
