@@ -46,6 +46,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "convention": "score.convention",
         "preset": "detect.preset",
         "seeds": "detect.seeds",
+        "track": "weights.track",
     }
     for flag, key in plain.items():
         value = getattr(args, flag, None)
@@ -55,7 +56,6 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "results": "results",
         "data_root": "data.root",
         "weights_folder": "weights.folder",
-        "track": "weights.track",
     }.items():
         value = getattr(args, flag, None)
         if value is not None:

@@ -77,16 +77,16 @@ def test_a_changed_pair_is_fused_again_and_only_what_depends_on_it(
 
 def test_dry_run_says_why(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "run", "--methods", "average", "--stages", "fuse")
-    _, out, _ = run(capsys, "run", "--dry-run", "--methods", "average,seafusion")
+    _, out, _ = run(capsys, "run", "--dry-run", "--methods", "average,densefuse-tf")
     assert "tno/average/fuse: cached" in out
     assert "tno/average/score: run" in out
-    assert "tno/seafusion/fuse: no weights" in out
+    assert "tno/densefuse-tf/fuse: no weights" in out
 
 
 def test_a_method_without_weights_is_a_row_with_its_reason(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = run(capsys, "run", "--methods", "average,seafusion")
+    code, out, _ = run(capsys, "run", "--methods", "average,seafusion", "--track", "official")
     assert code == 1
     assert "bench weights import seafusion SeAFusion.pth" in " ".join(out.split())
     assert "no weights" in out
@@ -325,9 +325,10 @@ def test_weights_check_fails_for_a_file_that_does_not_load(
 def test_weights_list_and_fetch_know_what_ships(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = {row["method"]: row for row in json.loads(run(capsys, "weights", "list", "--json")[1])}
-    assert rows["dsifuse"]["status"] == "shipped"
-    seafusion = rows["seafusion"]
+    listed = json.loads(run(capsys, "weights", "list", "--json")[1])
+    rows = {(row["method"], row["weights"]): row for row in listed}
+    assert rows["dsifuse", "suite"]["status"] == "shipped"
+    seafusion = rows["seafusion", "official"]
     assert (seafusion["status"], seafusion["bytes"]) == ("missing", 682043)
     assert len(seafusion["sha256"]) == 64
     _, out, _ = run(capsys, "weights", "list")
@@ -350,7 +351,10 @@ def test_methods_say_what_they_are_and_cost(
         "suite",
         "shipped",
     )
-    assert (rows["seafusion"]["track"], rows["seafusion"]["weights"]) == ("official", "missing")
+    assert (rows["densefuse-tf"]["track"], rows["densefuse-tf"]["weights"]) == (
+        "official",
+        "missing",
+    )
     assert (rows["average"]["track"], rows["average"]["weights"]) == ("none", "none needed")
     assert (rows["dsifuse"]["track"], rows["dsifuse"]["weights"]) == ("suite", "shipped")
     assert "MACs at 480x640" not in json.loads(run(capsys, "methods", "--json")[1])[0]
