@@ -54,6 +54,8 @@ def checked_size(path: Path) -> tuple[int, int]:
         width, height, frames = _announced(path)
     except UserError:
         raise
+    except Image.DecompressionBombError:
+        raise _too_large(path) from None
     except Exception as error:
         # On arbitrary bytes decoders fail with whatever they trip over.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -61,11 +63,15 @@ def checked_size(path: Path) -> tuple[int, int]:
     if frames > 1:
         raise UserError(f"{path} holds {frames} images: give each a file of its own.")
     if width * height > MOST_PIXELS:
-        raise UserError(
-            f"{path} announces {width}×{height} pixels, more than the {MOST_PIXELS:,} that are "
-            "decoded here: cut it into tiles, or replace it if that is not its size."
-        )
+        raise _too_large(path)
     return width, height
+
+
+def _too_large(path: Path) -> UserError:
+    return UserError(
+        f"{path} announces more than the {MOST_PIXELS:,} pixels that are decoded here: cut it into "
+        "tiles, or replace it if it is not that large."
+    )
 
 
 def _announced(path: Path) -> tuple[int, int, int]:
