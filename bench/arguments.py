@@ -257,7 +257,9 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "bench weights fetch seafusion",
     )
     fetched.add_argument("method")
-    fetched.add_argument("name", nargs="?", help="of several files (default: the first with a url)")
+    fetched.add_argument(
+        "file", metavar="name", nargs="?", help="of several files (default: the first with a url)"
+    )
     fetched.add_argument("--weights-folder")
     train = _add(
         commands,

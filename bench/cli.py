@@ -118,9 +118,10 @@ def _print_tables(console: Any, run: Path, wanted: Sequence[str]) -> None:
     from bench.report.tables import all_tables
 
     tables = all_tables(read_results(run), read_jobs(run))
-    if wanted or tables:
+    chosen = choose(tables, wanted)
+    if tables:
         write_files(tables, run / "tables")
-    for table in choose(tables, wanted):
+    for table in chosen:
         console.print(terminal(table))
         console.print()
 
@@ -387,7 +388,7 @@ def _weights_fetch(args: argparse.Namespace) -> int:
     config = _config(args)
     folder = config.path(config.weights.folder)
     method = registry.method(args.method)
-    known = download.choose(method, args.name)
+    known = download.choose(method, args.file)
     status = weights.status(folder, method, known)
     if status != "missing" and not weights.problem(folder, method, known):
         print(f"{method.name} {known.name} is here already ({status}): nothing to download.")

@@ -5,6 +5,7 @@ is called, and no archive is unpacked that grows beyond reason.
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,10 @@ def read_torch_file(path: Path) -> Any:
     """
     refuse_bomb(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of pickle versions: whatever fails is told below.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
             f"{path} holds more than tensors (a pickled object can run code): save its state_dict "

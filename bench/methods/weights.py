@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -247,7 +248,8 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> No
         network.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:3]]
-        raise UserError(f"{path} does not fit the network: {' '.join(lines)[:300]}") from None
+        reason = textwrap.shorten(" ".join(lines), 300, placeholder=" …").removesuffix(".")
+        raise UserError(f"{path} does not fit the network: {reason}.") from None
 
 
 def import_file(method: Method, source: Path, folder: Path) -> Path:
