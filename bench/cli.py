@@ -492,8 +492,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The disk said no, which is nobody's bug: no permission, no space, no such file.
         if error.errno is None:
             raise
-        where = error.filename or "a file"
-        problem = UserError(f"{where} can't be read or written: {error.strerror}.")
+        problem = UserError(f"{error.filename or 'A file'} can't be used: {error.strerror}.")
         print(f"bench: {problem}", file=sys.stderr)
         return 2
 

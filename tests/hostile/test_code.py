@@ -30,13 +30,12 @@ REQUIRED = {"torch.load": {"weights_only": True}, "np.load": {"allow_pickle": Fa
 
 
 def dotted(node: ast.expr) -> str:
-    """`a.b.c` of an expression of names, else what its last part is called."""
+    """`a.b.c` of an expression of names; `?` stands for what has no name."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        before = dotted(node.value)
-        return f"{before}.{node.attr}" if before else node.attr
-    return ""
+        return f"{dotted(node.value)}.{node.attr}"
+    return "?"
 
 
 def offences(source: str) -> list[str]:

@@ -14,6 +14,7 @@ from bench.cli import main
 from tests.hostile.corpus import RUN, Case, build, judge
 
 VISIBLE, INFRARED = Path("data/TNO/vi"), Path("data/TNO/ir")
+FUSED = (*RUN, "--fused", "x=out")
 SCORE = ("score", "--fused", "out", "--visible", str(VISIBLE), "--infrared", str(INFRARED))
 
 
@@ -22,10 +23,7 @@ def renamed(stem: str) -> Callable[[Path], object]:
 
     def spoil(project: Path) -> None:
         for folder in (VISIBLE, INFRARED):
-            os.rename(
-                os.fsencode(project / folder / "02.png"),
-                os.fsencode(project / folder) + b"/" + os.fsencode(stem) + b".png",
-            )
+            (project / folder / "02.png").rename(project / folder / f"{stem}.png")
 
     return spoil
 
@@ -93,8 +91,8 @@ CASES = (
         ("elsewhere/t can't be written",),
         (*RUN, "--results", "elsewhere"),
     ),
-    Case("no ready-made images", lambda p: None, ("absent is no folder",), (*RUN, "--fused", "x=absent")),
-    Case("ready-made images of others", out("77.png"), ("lacks 3 of 3 pairs",), (*RUN, "--fused", "x=out")),
+    Case("no ready-made images", lambda p: None, ("out is no folder",), FUSED),
+    Case("ready-made images of others", out("77.png"), ("lacks 3 of 3 pairs",), FUSED),
     Case("no folder to score", lambda p: None, ("out is no folder",), SCORE),
     Case("an empty folder to score", out(), ("out holds no images",), SCORE),
     Case("no common names", out("77.png", "78.png"), ("77.png, 78.png have no source",), SCORE),
@@ -197,12 +195,12 @@ def unprivileged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ("place", "mode", "command", "says"),
     [
         ("data/TNO/vi", 0o000, RUN, "data/TNO/vi can't be read"),
-        ("data/TNO", 0o000, RUN, "can't be read"),
+        ("data/TNO", 0o000, RUN, "can't be used"),
         ("data/TNO/ir/02.png", 0o000, RUN, "02.png can't be read"),
         ("bench.toml", 0o000, RUN, "bench.toml can't be read"),
         ("results", 0o500, RUN, "can't be written"),
-        ("results", 0o000, ("status",), "can't be read"),
-        ("out", 0o500, ("data", "synth", "out", "--pairs", "1,0,0"), "can't be read or written"),
+        ("results", 0o000, ("status",), "can't be used"),
+        ("out", 0o500, ("data", "synth", "out", "--pairs", "1,0,0"), "can't be used"),
     ],
 )
 def test_permissions(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,14 +26,14 @@ def table() -> Table:
         name="fusion-tno",
         title=NAME,
         columns=(Column("EN", "EN", "higher"),),
-        rows=(Row(NAME, NAME, "", (Cell(6.5, "6.500"),)),),
+        rows=(Row(NAME, NAME, (Cell("6.500", value=6.5),)),),
         footers=(f"{NAME}\nand more",),
     )
 
 
 def test_latex_prints_names() -> None:
     text = latex.latex(table())
-    for raw in ("a_b", " & <", "<script>", "50% ", r"\input", "$x$", "`id`", "| [", "#1", " ~ "):
+    for raw in ("a_b", " & <", "<script>", "50% ", r"\input", "$x$", "`id`", "| [", " #1", " ~ "):
         assert raw not in text
     shown = (
         r"a\_b \& \textless{}script\textgreater{}alert(1)\textless{}/script\textgreater{} é 50\%"
@@ -74,6 +76,31 @@ def test_a_hostile_row_through_the_command_line(
     tables = project / "results/t/tables"
     assert r"a\_b \& \textless{}script" in (tables / "fusion-tno.tex").read_text()
     assert r"a\_b \& \<script\>" in (tables / "fusion-tno.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"datasets": 5, "methods": null, "stages": "x"}',
+        '{"datasets": [["tno"]], "methods": [7], "stages": [{}]}',
+        r'{"datasets": ["../up", "x}\\input{y"], "methods": ["a/b", "a\nb"]}',
+        "[1]",
+        "{",
+    ],
+)
+def test_results_of_a_stranger(
+    record: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = project / "results/t"
+    (run / "run.json").write_text(record)
+    shutil.copytree(run / "tno", run / r"x}\input{y")
+    job = run / "tno/max/score/job.json"
+    job.write_text(json.dumps({**json.loads(job.read_text()), "facts": [1], "reason": 7}))
+    assert main(("tables", "--run", str(run))) == 0
+    assert main(("status", "--run", str(run))) == 0
+    assert "job.json is damaged" in (run / "tables/fusion-tno.md").read_text()
+    assert "Traceback" not in capsys.readouterr().err
+    assert [path.name for path in (run / "tables").glob("*.csv")] == ["fusion-tno.csv"]
 
 
 def test_a_sentence_is_one_line() -> None:
