@@ -71,6 +71,12 @@ def _add(commands: Any, handlers: Handlers, key: str, help_: str, example: str) 
     return parser
 
 
+def _add_run_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", help="folder of a run (default: the configured one)")
+    parser.add_argument("--name", help="name of the run, as in 'bench run'")
+    parser.add_argument("--results", help="folder of all runs, as in 'bench run'")
+
+
 def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", type=words, help="names, or all")
     parser.add_argument("--datasets", type=words)
@@ -129,7 +135,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     tables.add_argument(
         "numbers", nargs="*", help="such as 1-4, 2, detection-synthetic; default all"
     )
-    tables.add_argument("--run", help="folder of a run (default: the configured one)")
+    _add_run_choice(tables)
     publish = _add(
         commands,
         handlers,
@@ -137,7 +143,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "write a run's tables, figures and manifest into a folder that can be committed",
         "bench publish --run results/demo --to results/reference/demo",
     )
-    publish.add_argument("--run")
+    _add_run_choice(publish)
     publish.add_argument("--to", required=True)
     figures = _add(
         commands,
@@ -146,7 +152,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "draw a run's qualitative panels",
         "bench figures --run results/demo --dataset synthetic",
     )
-    figures.add_argument("--run")
+    _add_run_choice(figures)
     figures.add_argument("--dataset", help="default: every set of the run")
     figures.add_argument("--data-root")
     figures.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
@@ -196,7 +202,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     status = _add(
         commands, handlers, "status", "the jobs of a run", "bench status --run results/demo"
     )
-    status.add_argument("--run")
+    _add_run_choice(status)
     status.add_argument("--json", action="store_true")
     data = commands.add_parser("data", help="check a data set or write the synthetic one")
     data_commands = data.add_subparsers(required=True, metavar="COMMAND")
@@ -251,7 +257,9 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "bench weights fetch seafusion",
     )
     fetched.add_argument("method")
-    fetched.add_argument("name", nargs="?", help="of several files (default: the first with a url)")
+    fetched.add_argument(
+        "file", metavar="name", nargs="?", help="of several files (default: the first with a url)"
+    )
     fetched.add_argument("--weights-folder")
     train = _add(
         commands,

@@ -118,14 +118,17 @@ def _print_tables(console: Any, run: Path, wanted: Sequence[str]) -> None:
     from bench.report.tables import all_tables
 
     tables = all_tables(read_results(run), read_jobs(run))
-    if wanted or tables:
+    chosen = choose(tables, wanted)
+    if tables:
         write_files(tables, run / "tables")
-    for table in choose(tables, wanted):
+    for table in chosen:
         console.print(terminal(table))
         console.print()
 
 
 def _run_folder(args: argparse.Namespace) -> Path:
+    if args.run and (args.results or args.name):
+        raise UserError("--run names the folder itself: leave out --results and --name.")
     folder = Path(args.run) if args.run else _config(args).run_folder
     if not (folder / "run.json").is_file():
         raise UserError(f"{folder} is no run (it has no run.json): give the folder of a bench run.")
@@ -241,6 +244,7 @@ def _listing(
     """Print the rows as they are with --json, else as a table; `shown` shortens columns there."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if args.json:
         print(json.dumps(rows, indent=1))
@@ -258,7 +262,7 @@ def _listing(
     for column in rows[0]:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(Text(str(value)) for value in row.values()))
     console.print(table)
     return 0
 
@@ -384,7 +388,7 @@ def _weights_fetch(args: argparse.Namespace) -> int:
     config = _config(args)
     folder = config.path(config.weights.folder)
     method = registry.method(args.method)
-    known = download.choose(method, args.name)
+    known = download.choose(method, args.file)
     status = weights.status(folder, method, known)
     if status != "missing" and not weights.problem(folder, method, known):
         print(f"{method.name} {known.name} is here already ({status}): nothing to download.")
@@ -484,6 +488,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # The disk said no, which is nobody's bug: no permission, no space, no such file.
+        if error.errno is None:
+            raise
+        problem = UserError(f"{error.filename or 'A file'} can't be used: {error.strerror}.")
+        print(f"bench: {problem}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.data import registry as data_registry
-from bench.errors import UserError, did_you_mean
+from bench.data.names import name_problem
+from bench.errors import UserError, did_you_mean, is_control
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +25,7 @@ else:
 
 STAGES = ("fuse", "score", "detect", "profile")
 TRACKS = ("any", "official", "suite")
+MOST_THREADS = 4096
 T = TypeVar("T")
 
 
@@ -120,7 +122,7 @@ def toml_value(text: str) -> Any:
     """`text` as a TOML value; a bare word is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -143,6 +145,8 @@ def _convert(value: Any, kind: Any, key: str) -> Any:
     wrong = isinstance(value, bool) and kind is not bool
     if wrong or not isinstance(value, kind):
         raise UserError(f"{key} must be of type {kind.__name__}, not {value!r}.")
+    if isinstance(value, str) and any(map(is_control, value)):
+        raise UserError(f"{key} has a control character: {value!r}.")
     return value
 
 
@@ -171,7 +175,8 @@ def _split_data_options(raw: dict[str, Any]) -> dict[str, Any]:
         table = data.pop(key)
         members = data_registry.expand((key,))
         for member in members:
-            known = ("root", *data_registry.adapter(member).options)
+            defaults = {"root": "", **data_registry.adapter(member).options}
+            known = tuple(defaults)
             for name in table:
                 if name not in known and len(members) == 1:
                     raise UserError(
@@ -180,9 +185,21 @@ def _split_data_options(raw: dict[str, Any]) -> dict[str, Any]:
                     )
             options[member] = {
                 **options.get(member, {}),
-                **{name: value for name, value in table.items() if name in known},
+                **{
+                    name: _like(value, defaults[name], f"data.{key}.{name}")
+                    for name, value in table.items()
+                    if name in known
+                },
             }
     return {**raw, "data": {**data, "options": options}} if data or options else raw
+
+
+def _like(value: Any, default: Any, key: str) -> Any:
+    """`value` where it has the type of `default`; an empty list stands for a list of strings."""
+    if isinstance(default, list):
+        item = type(default[0]) if default else str
+        return list(_convert(value, tuple[item, ...], key))  # type: ignore[valid-type]
+    return _convert(value, type(default), key)
 
 
 def _fold_detect_overrides(raw: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +225,8 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
             raw = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise UserError(f"{path} can't be read: {error.strerror}.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
+            # Besides broken syntax: no UTF-8, numbers of thousands of digits, endless nesting.
             raise UserError(f"{path} is not valid TOML: {error}.") from None
         base = path.resolve().parent
     for dotted, value in flags.items():
@@ -216,6 +234,8 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
         table = raw
         for parent in parents:
             table = table.setdefault(parent, {})
+            if not isinstance(table, dict):
+                raise UserError(f"'{dotted}' can't be set: {parent} is no table but {table!r}.")
         both_tables = isinstance(value, Mapping) and isinstance(table.get(last), Mapping)
         table[last] = {**table[last], **value} if both_tables else value
     config = _build(RunConfig, _split_data_options(_fold_detect_overrides(raw)), "")
@@ -229,8 +249,18 @@ def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
         )
 
 
-def _is_plain(name: str) -> bool:
-    return bool(name) and not name.startswith(".") and not any(c in name for c in "/\\")
+def _needed_lists(config: RunConfig) -> dict[str, tuple[Any, ...]]:
+    """The lists that must name something for the stages asked for."""
+    needed: dict[str, tuple[Any, ...]] = {"stages": config.stages}
+    if set(config.stages) - {"profile"}:
+        needed["datasets"] = config.datasets
+    if "score" in config.stages:
+        needed["score.metrics"] = config.score.metrics
+    if "detect" in config.stages:
+        needed["detect.seeds"] = config.detect.seeds
+    if "profile" in config.stages:
+        needed["profile.resolutions"] = config.profile.resolutions
+    return needed
 
 
 def validate(config: RunConfig) -> RunConfig:
@@ -239,13 +269,31 @@ def validate(config: RunConfig) -> RunConfig:
         _one_of("stages", stage, STAGES)
     _one_of("weights.track", config.weights.track, TRACKS)
     _one_of("fuse.output", config.fuse.output, ("clip", "authors"))
-    if not _is_plain(config.name):
-        raise UserError(f"name is '{config.name}': a run's name is one plain folder name.")
+    if problem := name_problem(config.name):
+        raise UserError(
+            f"name is '{config.name}': a run's name is one plain folder name, but {problem}."
+        )
     for name in config.fused:
-        if not _is_plain(name):
-            raise UserError(f"fused has the row '{name}': a row's name is one plain folder name.")
+        if problem := name_problem(name):
+            raise UserError(
+                f"fused has the row '{name}': a row's name is one plain folder name, but {problem}."
+            )
     if config.limit < 0:
         raise UserError(f"limit is {config.limit}: use 0 for all pairs or a positive number.")
+    if not 0 <= config.threads <= MOST_THREADS:
+        raise UserError(
+            f"threads is {config.threads}: use 0 for all cores, or 1 to {MOST_THREADS}."
+        )
+    if config.profile.seconds <= 0:
+        raise UserError(f"profile.seconds is {config.profile.seconds}: use a positive number.")
+    for key, seed in (("seed", config.seed), *(("detect.seeds", s) for s in config.detect.seeds)):
+        if not 0 <= seed < 2**32:
+            raise UserError(f"{key} is {seed}: use 0 to {2**32 - 1}.")
+    for key, entries in _needed_lists(config).items():
+        if not entries:
+            raise UserError(f"{key} is empty: name at least one.")
+        if len(set(entries)) < len(entries):
+            raise UserError(f"{key} has an entry twice: {', '.join(map(str, entries))}.")
     datasets = data_registry.expand(config.datasets)
     for name in datasets:
         data_registry.adapter(name)

@@ -38,7 +38,7 @@ class _Rate(ProgressColumn):
 def progress_bar(console: Console) -> Progress:
     """The one look of every bar: name, bar, count, rate, elapsed and remaining time."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         _Rate(),

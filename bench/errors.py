@@ -4,19 +4,38 @@ parts of such sentences that every room uses."""
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 NAMED = 10
+# Control characters, halves of surrogate pairs (bytes that are no UTF-8), line separators.
+_NOT_TEXT = ("Cc", "Cs", "Zl", "Zp")
 
 
 class UserError(Exception):
-    """One clear sentence that names the file or the key and says what to do."""
+    """One clear sentence that names the file or the key and says what to do.
+
+    File names and keys in it may be hostile: it is one line of text, whatever they hold.
+    """
+
+    def __str__(self) -> str:
+        return "".join(
+            c.encode("unicode_escape").decode() if is_control(c) else c for c in super().__str__()
+        )
+
+
+def is_control(character: str) -> bool:
+    """Whether a character is no text: it would break a line, a terminal or a UTF-8 file."""
+    return unicodedata.category(character) in _NOT_TEXT
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` for the nearest of `known`, or an empty string."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+    """`` (did you mean 'x'?)`` for the nearest of `known` in any case, or an empty string."""
+    by_folded: dict[str, str] = {}
+    for name in known:
+        by_folded.setdefault(name.casefold(), name)
+    near = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.5)
+    return f" (did you mean '{by_folded[near[0]]}'?)" if near else ""
 
 
 def named(names: Sequence[str]) -> str:

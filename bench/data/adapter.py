@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.images import SUFFIXES
+from bench.data.names import name_problem
 from bench.data.pairs import PairSet, Split
 from bench.errors import UserError, did_you_mean
 
@@ -51,15 +52,26 @@ def first_folder(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def files_by_stem(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> dict[str, Path]:
-    """Visible files of these suffixes by stem, sorted; hidden files and folders are ignored.
+    """Visible files of these suffixes by stem, sorted; hidden ones are ignored.
 
-    Raises UserError when two files share a stem.
+    Raises UserError for a folder that can't be read, for two files of one stem, for a stem that
+    can't name a file of results, and for what has such a name but is no file.
     """
     allowed = set(suffixes)
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in allowed or not path.is_file():
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} can't be read: {error.strerror}.") from None
+    for path in entries:
+        if path.name.startswith(".") or path.suffix.lower() not in allowed:
             continue
+        if not path.is_file():
+            raise UserError(
+                f"{path} is no file (a folder, a device or a link to nothing): remove it."
+            )
+        if problem := name_problem(path.stem):
+            raise UserError(f"{path} can't name a result, because {problem}: rename it.")
         if path.stem in found:
             raise UserError(
                 f"{path} and {found[path.stem].name} have the same stem: keep one of them."
@@ -98,7 +110,10 @@ def _split_from_folder(folder: Path) -> Split:
         path = folder / f"{part}.txt"
         if not path.is_file() and part != "val":
             raise UserError(f"{path} is missing: a split folder holds train.txt and test.txt.")
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        try:
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        except UnicodeDecodeError:
+            raise UserError(f"{path} is not UTF-8 text: write one file name a line.") from None
         parts[part] = tuple(Path(line.strip()).stem for line in text.splitlines() if line.strip())
     return Split(folder.name, **parts)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.data.header import checked_size
 from bench.data.images import decode, read_pair
 from bench.data.labels import read_boxes
 from bench.data.pairs import PairSet
@@ -32,6 +33,8 @@ def check(pairs: PairSet, progress: Callable[[int, int], None]) -> CheckReport:
     boxes: Counter[str] = Counter(dict.fromkeys(pairs.classes, 0))
     for index, pair in enumerate(pairs.pairs, start=1):
         try:
+            for path in (pair.visible, pair.infrared):
+                checked_size(path)
             visible, _ = read_pair(pair)
             height, width = visible.shape[:2]
             sizes[f"{width}x{height}"] += 1

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.data.images import image_size
+from bench.data.header import checked_size
 from bench.data.pairs import Pair, PairSet
 from bench.errors import UserError
 
@@ -50,7 +50,7 @@ class Inventory:
         known = self.files.get(str(path))
         if known and known[0] == state.st_mtime_ns and known[1] == state.st_size:
             return known
-        width, height = image_size(path) if image else (0, 0)
+        width, height = checked_size(path) if image else (0, 0)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         record = [state.st_mtime_ns, state.st_size, digest, width, height]
         self.files[str(path)] = record

@@ -122,23 +122,37 @@ def _read_voc(
     stack: list[str] = []
     found: list[tuple[int, dict[str, str]]] = []
 
+    def in_field() -> bool:
+        # Exactly these depths: a VOC person may hold parts (head, hand) with names and boxes.
+        return stack[1:2] == ["object"] and (
+            stack[2:] == ["name"] or (len(stack) == 4 and stack[2] == "bndbox")
+        )
+
     def start(tag: str, attributes: dict[str, str]) -> None:
         stack.append(tag)
+        line = parser.CurrentLineNumber
         if stack[1:] == ["object"]:
-            found.append((parser.CurrentLineNumber, {}))
+            found.append((line, {}))
+        elif in_field():
+            if tag in found[-1][1]:
+                raise UserError(f"{path}:{line}: the object has <{tag}> twice.")
+            found[-1][1][tag] = ""
 
     def text(data: str) -> None:
-        # Exactly these depths: a VOC person may hold parts (head, hand) with names and boxes.
-        inside = stack[1:]
-        if inside[:1] == ["object"] and (
-            inside[1:] == ["name"] or (len(inside) == 3 and inside[1] == "bndbox")
-        ):
-            fields = found[-1][1]
-            fields[inside[-1]] = fields.get(inside[-1], "") + data
+        if in_field():
+            found[-1][1][stack[-1]] += data
 
     def end(tag: str) -> None:
         stack.pop()
 
+    def entity(*declared: object) -> None:
+        # A few hundred bytes of entities can expand to gigabytes, and labels need none.
+        raise UserError(
+            f"{path}:{parser.CurrentLineNumber}: declares an XML entity; labels need none: "
+            "remove its DOCTYPE."
+        )
+
+    parser.EntityDeclHandler = entity
     parser.StartElementHandler = start
     parser.CharacterDataHandler = text
     parser.EndElementHandler = end
@@ -147,6 +161,8 @@ def _read_voc(
     except expat.ExpatError as error:
         reason = expat.ErrorString(error.code)
         raise UserError(f"{path}:{error.lineno}: not well-formed XML ({reason}).") from error
+    except (LookupError, ValueError) as error:
+        raise UserError(f"{path}: the XML's encoding can't be read: save it as UTF-8.") from error
     return [_voc_object(path, line, fields) for line, fields in found]
 
 

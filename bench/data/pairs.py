@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.errors import UserError
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -35,7 +37,7 @@ class Split:
 
 @dataclass(frozen=True)
 class PairSet:
-    """A named, ordered sequence of pairs.
+    """A named, ordered sequence of pairs; UserError for none.
 
     scored: ids whose fused images are scored (Tables 1-3); a subset of the pairs, in their order.
     split: the detection split, or None where the set has no boxes (`no_split` says why).
@@ -54,6 +56,13 @@ class PairSet:
     mask_classes: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.pairs:
+            raise UserError(
+                f"The data set '{self.name}' has no pairs: its folders hold no images; "
+                "'bench datasets' says where it is looked for."
+            )
 
     def by_id(self) -> dict[str, Pair]:
         """The pairs by their id."""

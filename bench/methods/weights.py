@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from bench.errors import UserError
 from bench.methods.contract import Method, Weights
 from bench.methods.tensorflow_checkpoint import read_tensorflow_checkpoint
+from bench.methods.torch_file import read_torch_file, refuse_bomb
 
 Status = Literal["shipped", "imported", "missing"]
 
@@ -118,10 +119,19 @@ def problem(folder: Path, method: Method, known: Weights) -> str:
 def _metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as stream:
-            found = dict(stream.metadata() or {})
-            return dict(json.loads(found["row"])) if "row" in found else found
+            found: dict[str, str] = dict(stream.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a safetensors file: {error}.") from None
+    try:
+        row = json.loads(found["row"]) if "row" in found else found
+        trained_on = json.loads(row.get("trained_on", "[]"))
+        if all(isinstance(fact, str) for fact in (*row.values(), *trained_on)):
+            return dict(row)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    raise UserError(
+        f"{path} describes itself in another way than 'bench train' does: save it anew."
+    )
 
 
 def resolve(
@@ -182,6 +192,7 @@ def _read_arrays(path: Path) -> dict[str, Tensor]:
     """The arrays of an .npz file; one that holds Python objects is refused, never unpickled."""
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is not an .npz file.")
+    refuse_bomb(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
@@ -222,17 +233,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".index":
         arrays = read_tensorflow_checkpoint(path.with_suffix(""))
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(
-            f"{path} holds more than tensors (a pickled object can run code): save its state_dict "
-            "in the environment that made it."
-        ) from None
-    except Exception as error:
-        # On arbitrary bytes the restricted unpickler fails with whatever it trips over.
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"{path} is not a torch checkpoint ({reason}).") from None
+    content = read_torch_file(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     state = _flattened(content) if isinstance(content, Mapping) else None
@@ -247,7 +248,8 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> No
         network.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:3]]
-        raise UserError(f"{path} does not fit the network: {' '.join(lines)[:300]}") from None
+        reason = textwrap.shorten(" ".join(lines), 300, placeholder=" …").removesuffix(".")
+        raise UserError(f"{path} does not fit the network: {reason}.") from None
 
 
 def import_file(method: Method, source: Path, folder: Path) -> Path:

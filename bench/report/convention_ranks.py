@@ -76,7 +76,12 @@ def draw(means: Means, out: Path, title: str = "") -> tuple[str, ...]:
         axis.set_ylim(len(methods) + 0.5, 0.5)
         axis.set_xlim(-0.3, len(places) - 0.7)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=7, frameon=False)
+    legend = figure.legend(
+        handles, labels, loc="outside lower center", ncols=6, fontsize=7, frameon=False
+    )
+    for text in legend.get_texts():
+        # Names of folders are text: dollar signs in them are no formula.
+        text.set_parse_math(False)
     if title:
         figure.suptitle(title, fontsize=10)
     figure.savefig(out, dpi=160)

@@ -162,7 +162,9 @@ def _drawn(
 
     for column, label in enumerate(labels):
         x = (GAP + column * (1 + GAP) + 0.5) / width
-        figure.text(x, 1 - head / 2 / total, label, ha="center", va="center", fontsize=9)
+        y = 1 - head / 2 / total
+        # Names are text: dollar signs in them are no formula.
+        figure.text(x, y, label, ha="center", va="center", fontsize=9, parse_math=False)
     top = head
     for (name, images), (full, crop) in zip(rows, heights, strict=True):
         for column, label in enumerate(labels):

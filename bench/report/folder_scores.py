@@ -151,16 +151,20 @@ def _score(
     match: Match, chosen: Mapping[str, tuple[str, ...]]
 ) -> dict[Path, dict[str, dict[str, float]] | str]:
     """Folder -> convention -> columns, or what is wrong with the folder's image."""
+    from bench.data.header import checked_size
     from bench.data.images import read_pair
     from bench.stages.score import score_image
 
     try:
+        for path in (match.pair.visible, match.pair.infrared):
+            checked_size(path)
         sources = read_pair(match.pair)
     except UserError as error:
         return dict.fromkeys(match.fused, str(error))
     scores: dict[Path, dict[str, dict[str, float]] | str] = {}
     for folder, path in match.fused.items():
         try:
+            checked_size(path)
             scores[folder] = {
                 convention: score_image(path, *sources, names, convention)
                 for convention, names in chosen.items()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from bench.errors import UserError
 from bench.metrics.registry import METRICS
@@ -134,7 +135,8 @@ def agreement_table(scores: FolderScores, reference: str = "standard") -> Table:
 
 
 def _table(title: str, heads: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left")
+    # Not a plain string: rich would take brackets in the names of folders for markup.
+    table = Table(title=Text(title), title_justify="left")
     for head in heads:
         words = head in ("metric", "")
         table.add_column(head, justify="left" if words else "right", no_wrap=head == "metric")

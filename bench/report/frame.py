@@ -8,6 +8,7 @@ that has not finished.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.data.names import name_problem
 from bench.errors import UserError
 from bench.stages import values
 
@@ -23,6 +25,8 @@ STAGES = ("fuse", "fuse-rest", "score", "detect", "profile")
 COST = "_cost"
 FINISHED = ("done", "cached")
 PARTIAL = ".partial"
+# Tables, their files and their LaTeX labels are named after the data sets.
+_DATASET = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,13 @@ def read_jobs(run: Path) -> Jobs:
     """Every job of the run that has a folder, however far it came."""
     if not run.is_dir():
         raise UserError(f"No results in {run}: the folder doesn't exist; name the folder of a run.")
-    asked = _json(run / "run.json") or {}
+    record = _json(run / "run.json") or {}
+    asked = {key: _names(record.get(key)) for key in ("datasets", "methods", "stages")}
     names = sorted({name for path in run.glob("*/*/*") if (name := _name(path, run)) is not None})
-    datasets = _ordered(asked.get("datasets", ()), [name[0] for name in names])
-    methods = _ordered(asked.get("methods", ()), [name[1] for name in names])
-    stages = _ordered(asked.get("stages", ()), [name[2] for name in names])
+    known = [name for name in asked["datasets"] if _DATASET.fullmatch(name)]
+    datasets = _ordered(known, [name[0] for name in names])
+    methods = _ordered(asked["methods"], [name[1] for name in names])
+    stages = _ordered(asked["stages"], [name[2] for name in names])
     order = {name: place for place, name in enumerate((*datasets, *methods))}
     stage_order = {name: place for place, name in enumerate(_ordered(STAGES, list(stages)))}
     names.sort(key=lambda name: (order[name[0]], order[name[1]], stage_order[name[2]]))
@@ -117,9 +123,15 @@ def _name(folder: Path, run: Path) -> tuple[str, str, str] | None:
     """(data set, method, stage) of a job's folder; None for anything else, as put-aside results."""
     dataset, method, stage = folder.relative_to(run).parts
     stage = stage.removesuffix(PARTIAL)
-    if stage not in STAGES or dataset.startswith(".") or not folder.is_dir():
+    if stage not in STAGES or not _DATASET.fullmatch(dataset) or not folder.is_dir():
         return None
     return dataset, method, stage
+
+
+def _names(listed: Any) -> tuple[str, ...]:
+    """What a list of run.json names; anything else than plain text in it is left out."""
+    words = listed if isinstance(listed, list) else ()
+    return tuple(name for name in words if isinstance(name, str) and not name_problem(name))
 
 
 def _ordered(first: Sequence[str], rest: Sequence[str]) -> tuple[str, ...]:
@@ -143,6 +155,8 @@ def _job(run: Path, dataset: str, method: str, stage: str) -> Job:
     if content is None:
         return Job(dataset, method, stage, "interrupted", "job.json is missing or cut off")
     facts = content.get("facts") or {}
+    if not isinstance(facts, dict):
+        return Job(dataset, method, stage, "interrupted", "job.json is damaged")
     status, reason = str(content.get("status", "interrupted")), str(content.get("reason") or "")
     needs_values = stage not in ("fuse", "fuse-rest")
     if status in FINISHED and needs_values and _values(folder) is None:

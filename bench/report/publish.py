@@ -52,6 +52,14 @@ def command(config: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
+def _asked(file: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        return {key: record[key] for key in ("config", "data", "provenance")}
+    except (ValueError, TypeError, KeyError):
+        raise UserError(f"{file} is damaged: 'bench run' writes it anew.") from None
+
+
 def publish(run: Path, to: Path) -> tuple[Path, ...]:
     """Write tables, small figures (CSV, PNG) and manifest.json of `run` into `to`.
 
@@ -60,8 +68,8 @@ def publish(run: Path, to: Path) -> tuple[Path, ...]:
     tables = all_tables(read_results(run), read_jobs(run))
     if not tables:
         raise UserError(f"{run} has no results that a table could be made of: run more stages.")
+    asked = _asked(run / "run.json")
     files = list(write_files(tables, to))
-    asked = json.loads((run / "run.json").read_text(encoding="utf-8"))
     records = {}
     for path in sorted(run.glob("[!.]*/*/*/job.json")):
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -78,7 +78,8 @@ def markdown(table: Table) -> str:
 
 
 def _md(text: str) -> str:
-    for sign in "\\`*_|<>[]#~$":
+    text = " ".join(text.split("\n"))
+    for sign in "\\`*_|<>[]#~$&":
         text = text.replace(sign, f"\\{sign}")
     return text
 

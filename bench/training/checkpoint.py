@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from bench.errors import UserError
+from bench.methods.torch_file import read_torch_file
 
 
 class MovingAverage:
@@ -79,7 +80,9 @@ def restore(
     path: Path, state: TrainingState, settings: Mapping[str, Any], device: torch.device
 ) -> Progress:
     """Load a checkpoint in place; UserError if it belongs to a training with other settings."""
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    content = read_torch_file(path)
+    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+        raise UserError(f"{path} is no checkpoint of a training: delete it to start anew.")
     changed = [k for k in settings if content["settings"].get(k) != settings[k]]
     if changed:
         raise UserError(

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bench.data.header import checked_size
 from bench.data.images import decode, read_pair
 from bench.data.pairs import Pair
 from bench.errors import UserError
@@ -124,6 +125,8 @@ def decode_once(groups: Sequence[TrainingGroup], cache: Path) -> Pixels:
         with temporary.open("wb") as file:
             for group in groups:
                 for pair in group.pairs:
+                    for path in filter(None, (pair.visible, pair.infrared, pair.mask)):
+                        checked_size(path)
                     visible, infrared = read_pair(pair)
                     height, width = infrared.shape
                     has_mask = pair.mask is not None

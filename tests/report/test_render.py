@@ -51,7 +51,7 @@ def test_csv_has_every_digit_and_words_for_what_is_missing(tables: tuple[Table, 
 
 def test_markdown() -> None:
     assert markdown(SMALL) == (
-        "### A\\_b & 100 %\n\n"
+        "### A\\_b \\& 100 %\n\n"
         "| | EN ↑ | ms\\|x ↓ |\n"
         "|---|---:|---:|\n"
         "| X\\_1 | **6.100** | failed |\n"
