@@ -123,11 +123,14 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         commands,
         handlers,
         "tables",
-        "write a run's tables as CSV, LaTeX and Markdown",
-        "bench tables 1-4 --run results/demo",
+        "write a run's tables as CSV, LaTeX, Markdown and HTML",
+        "bench tables 1-5 --run results/demo",
     )
     tables.add_argument(
-        "numbers", nargs="*", help="such as 1-4, 2, detection-synthetic; default all"
+        "numbers", nargs="*", help="such as 1-5, 2, detection-synthetic; default all"
+    )
+    tables.add_argument(
+        "--intervals", action="store_true", help="95 %% bootstrap intervals behind the means"
     )
     tables.add_argument("--run", help="folder of a run (default: the configured one)")
     publish = _add(

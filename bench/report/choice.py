@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.errors import UserError, did_you_mean
 from bench.report.table import Table
 
-_KINDS = {1: "fusion-", 2: "fusion-", 3: "fusion-", 4: "detection-"}
+_KINDS = {1: "fusion-", 2: "fusion-", 3: "fusion-", 4: "detection-", 5: "ablation-"}
 
 
 def _numbers(word: str) -> range | None:

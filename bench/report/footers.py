@@ -12,7 +12,7 @@ from typing import Any
 from bench.report.frame import Job, Jobs
 from bench.report.table import Row, Table
 
-CONTAMINATED, RANDOM, AUTHORS, READY_MADE = "†", "‡", "§", "¶"
+CONTAMINATED, RANDOM, AUTHORS, READY_MADE, APART = "†", "‡", "§", "¶", "◊"
 SOURCES = ("visible", "infrared")
 _COLOURS = {
     "luma": "in luma (BT.601 Y; chroma of the visible image)",
@@ -119,7 +119,7 @@ def _of_marks(dataset: str, facts: Mapping[str, Mapping[str, Any]]) -> list[str]
     if any(f.get("output") == "authors" for f in facts.values()):
         lines.append(
             f"{AUTHORS} Output as the authors' script writes it (stretch or truncation), "
-            "not comparable with the other rows."
+            "not comparable with clamped rows."
         )
     ready_made = {label: f for label, f in facts.items() if _is_ready_made(f)}
     if ready_made:
@@ -137,6 +137,17 @@ def _of_marks(dataset: str, facts: Mapping[str, Mapping[str, Any]]) -> list[str]
     return lines
 
 
+def of_apart(differences: Mapping[str, str]) -> list[str]:
+    """Why rows stand outside the ranking. differences: per row what is not as in the others."""
+    if not differences:
+        return []
+    rows = "; ".join(f"{label}: {words}" for label, words in differences.items())
+    return [
+        f"{APART} Not made under the conditions of the ranked rows, so not compared with them and "
+        f"not ranked ({rows})."
+    ]
+
+
 def of_images(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> list[str]:
     """What is special about the images: notes of the data set, a limit."""
     facts = [fusion_job(jobs, dataset, row.key).facts for row in rows]
@@ -146,13 +157,14 @@ def of_images(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> list[str]:
     return [*dict.fromkeys(notes), *cut]
 
 
-def of_convention(jobs: Jobs, dataset: str) -> list[str]:
-    """Which convention the metrics follow."""
-    names = {str(j.facts["convention"]) for j in jobs.of_stage(dataset, "score") if j.finished}
+def of_convention(jobs: Jobs, dataset: str, methods: Sequence[str]) -> list[str]:
+    """Which convention the metrics of these rows follow."""
+    scored = (jobs.get(dataset, method, "score") for method in methods)
+    names = {str(j.facts.get("convention")) for j in scored if j.finished}
     if not names:
         return []
-    both = "MI, VIF and SSIM are sums over the two sources, whose terms are columns of the CSV"
-    return [f"Metric convention: {_join(sorted(names))}; {both}."]
+    both = "; MI, VIF and SSIM are sums over the two sources, whose terms are columns of the CSV"
+    return [f"Metric convention: {_join(sorted(names))}{both if names == {'standard'} else ''}."]
 
 
 def of_intervals(table_name: str, unit: str, widths: Mapping[str, str], tested: bool) -> list[str]:
@@ -167,7 +179,7 @@ def of_intervals(table_name: str, unit: str, widths: Mapping[str, str], tested: 
     if tested:
         lines.append(
             "= Not significantly different from the best of its column "
-            "(paired Wilcoxon over images, Holm, 5 %)."
+            "(paired Wilcoxon over images; Holm over the rows of a column, 5 %)."
         )
     return lines
 

@@ -53,13 +53,22 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method. marks: the footnote signs behind its name. competes: whether it is ranked."""
+    """One method. marks: the footnote signs behind its name. competes: whether it is ranked.
+
+    note: printed behind the marks in brackets, such as the images that the row rests on.
+    """
 
     key: str
     label: str
     cells: tuple[Cell, ...]
     marks: str = ""
     competes: bool = True
+    note: str = ""
+
+    @property
+    def tail(self) -> str:
+        """What follows the name: marks and note."""
+        return self.marks + (f" ({self.note})" if self.note else "")
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,14 @@ class Table:
         texts = {row.cells[i].text for i in self.printed() if row.cells[i].value is None}
         missing = all(row.cells[i].value is None for i in self.printed())
         return texts.pop() if missing and len(texts) == 1 else ""
+
+
+def interval_text(column: Column, cell: Cell) -> str:
+    """The interval as printed, such as "[6.553, 6.747]", or "" where there is none."""
+    if cell.low is None or cell.high is None:
+        return ""
+    low, high = (f"{b / column.scale:.{column.decimals}f}" for b in (cell.low, cell.high))
+    return f"[{low}, {high}]"
 
 
 def number_cell(
