@@ -133,6 +133,19 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "--intervals", action="store_true", help="95 %% bootstrap intervals behind the means"
     )
     tables.add_argument("--run", help="folder of a run (default: the configured one)")
+    compare = _add(
+        commands,
+        handlers,
+        "compare",
+        "measured beside published: differences, ranks, statements, and an audit of the tables",
+        "bench compare --run results/msrs --run results/tno --out results/compare",
+    )
+    compare.add_argument(
+        "--run",
+        action="append",
+        help="folder of a run; may be repeated, the first with a table wins",
+    )
+    compare.add_argument("--out", help="folder for compare.md and the numbers as CSV")
     publish = _add(
         commands,
         handlers,

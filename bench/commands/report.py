@@ -27,6 +27,19 @@ def tables(run: Path, wanted: Sequence[str] = (), *, intervals: bool = False) ->
         console.print()
 
 
+def compare(runs: Sequence[Path], out: str | None) -> int:
+    """Print our numbers beside the published ones; with `out`, write them too."""
+    from bench.report.compare import read
+    from bench.report.compare_text import comparison, terminal, write
+
+    found = comparison(read(runs))
+    Console().print(terminal(found))
+    if out:
+        for path in write(found, Path(out)):
+            print(path)
+    return 0
+
+
 def figures(run: Path, load: Callable[[str], PairSet], args: argparse.Namespace) -> int:
     """Draw the run's qualitative panels."""
     from bench.report.frame import read_jobs
