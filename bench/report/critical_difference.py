@@ -130,8 +130,10 @@ def _diagram(axes: Any, metric: str, ranks: Ranks, names: Mapping[str, str]) -> 
     start = 0.45 + 0.3 * len(ranks.cliques)
     _names(axes, order[:half], ranks, names, start, 1 - 0.04 * count, "right")
     _names(axes, order[half:][::-1], ranks, names, start, count + 0.04 * count, "left")
+    # Methods of one rank are a bar too, not a dot under their line.
+    margin = 0.015 * count
     for place, clique in enumerate(ranks.cliques):
-        ends = [ranks.mean_rank[clique[0]] - 0.03, ranks.mean_rank[clique[-1]] + 0.03]
+        ends = [ranks.mean_rank[clique[0]] - margin, ranks.mean_rank[clique[-1]] + margin]
         level = 0.35 + 0.3 * place
         axes.plot(ends, [level, level], color="#0072B2", linewidth=2.2, solid_capstyle="butt")
 

@@ -14,12 +14,15 @@ from bench.errors import UserError
 from bench.report.frame import COST
 from bench.report.rows import title_of
 from bench.report.source import Source
-from bench.report.style import COLUMN, colour, new_figure, plain, save, styled
+from bench.report.style import colour, new_figure, plain, save, styled
 
 QUALITY = "mAP50:95"
 # Points² per square root of a million parameters, and the smallest bubble that can be seen.
 AREA, SMALLEST = 70.0, 14.0
-LABEL_SPOTS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
+WIDTH, HEIGHT = 5.0, 3.4
+# Where a name may stand: directions, and gaps to its bubble in heights of a line.
+DIRECTIONS = 16
+GAPS = (0.0, 0.8, 1.8, 3.0)
 
 
 def front(cost: Sequence[float], quality: Sequence[float]) -> list[int]:
@@ -73,7 +76,7 @@ def bubbles(source: Source, dataset: str) -> tuple[Path, ...]:
     x = data["macs"].where(data["macs"] > 0, zero).to_numpy(float) / 1e9
     y = data["quality"].to_numpy(float)
     with styled():
-        figure = new_figure(COLUMN, 3.0, layout="constrained")
+        figure = new_figure(WIDTH, HEIGHT, layout="constrained")
         axes = figure.subplots()
         axes.set_xscale("log")
         steps = [k for k in best for _ in (0, 1)]
@@ -90,7 +93,7 @@ def bubbles(source: Source, dataset: str) -> tuple[Path, ...]:
                 edgecolors="black", linewidths=0.5, zorder=3, facecolors=None if filled else "none",
             )  # fmt: skip
         axes.set_title(plain(f"Detection on {title_of(dataset)} against cost"), loc="left")
-        _frame(axes, data, x, y, zero / 1e9)
+        _frame(axes, data, x, zero / 1e9)
         _labels(figure, axes, [plain(name) for name in data["name"]], x, y, areas)
     return save(figure, source.out(f"cost-{dataset}"), data)
 
@@ -99,11 +102,12 @@ def _area(params: float) -> float:
     return max(SMALLEST, AREA * math.sqrt(params / 1e6))
 
 
-def _frame(axes: Any, data: pd.DataFrame, x: Any, y: Any, zero: float) -> None:
+def _frame(axes: Any, data: pd.DataFrame, x: Any, zero: float) -> None:
     """Limits with room for names, axis names, and the key to colours and sizes."""
     axes.set_xlim(min(x) / 2.5, max(x) * 4)
-    span = max(float(np.ptp(y)), 1.0)
-    axes.set_ylim(min(y.min(), data["low"].min()) - 0.3 * span, y.max() + 0.25 * span)
+    low, high = float(data["low"].min()), float(data["high"].max())
+    span = max(high - low, 1.0)
+    axes.set_ylim(low - 0.15 * span, high + 0.15 * span)
     size = str(data["size"][0]).replace("x", "×")
     axes.set_xlabel(f"GMACs of fusing one {size} pair (logarithmic)")
     axes.set_ylabel(f"{QUALITY} in %")
@@ -123,43 +127,75 @@ def _frame(axes: Any, data: pd.DataFrame, x: Any, y: Any, zero: float) -> None:
     ]
     axes.figure.legend(
         handles=handles, loc="outside lower center", ncols=len(handles), title="parameters",
-        title_fontsize=6, fontsize=6, columnspacing=0.9, handletextpad=0.3,
+        title_fontsize=6, fontsize=6, columnspacing=1.2, handletextpad=0.8,
     )  # fmt: skip
 
 
 def _labels(
     figure: Any, axes: Any, names: Sequence[str], x: Any, y: Any, areas: Sequence[float]
 ) -> None:
-    """Every name beside its bubble, where it covers least of other names and bubbles."""
+    """Every name by its bubble, with a line to it, where it covers least of names and bubbles."""
     figure.canvas.draw()
     # From here on nothing may move, or the names would no longer stand where there is room.
     figure.set_layout_engine("none")
     scale = figure.dpi / 72
     spots = axes.transData.transform(np.column_stack([x, y]))
     radii = [math.sqrt(area / math.pi) * scale for area in areas]
-    taken = [(px - r, py - r, px + r, py + r) for (px, py), r in zip(spots, radii, strict=True)]
-    frame = axes.get_window_extent()
-    for (px, py), radius, name in zip(spots, radii, names, strict=True):
-        text = axes.annotate(name, (px, py), xycoords="figure pixels", fontsize=6, zorder=5)
+    # A name that touches another bubble would be read as that one's.
+    margin = 3 * scale
+    taken = [
+        (px - r - margin, py - r - margin, px + r + margin, py + r + margin)
+        for (px, py), r in zip(spots, radii, strict=True)
+    ]
+    window = axes.get_window_extent()
+    frame = (window.x0, window.y0, window.x1, window.y1)
+    back = axes.transData.inverted().transform
+    for place in sorted(range(len(names)), key=lambda k: -len(names[k])):
+        text = axes.text(0.5, 0.5, names[place], fontsize=6, transform=axes.transAxes)
         box = text.get_window_extent()
         text.remove()
-        wide, high = box.width, box.height
-        best_cost, chosen = math.inf, (px, py)
-        for distance in (1.0, 2.2, 3.6):
-            for dx, dy in LABEL_SPOTS:
-                reach = radius + 2 * scale + (distance - 1) * high
-                left = px + dx * (reach + wide / 2) - wide / 2
-                low = py + dy * (reach + high / 2) - high / 2
-                area = (left, low, left + wide, low + high)
-                cost = sum(_overlap(area, other) for other in taken) + 2 * distance
-                inside = _overlap(area, (frame.x0, frame.y0, frame.x1, frame.y1))
-                cost += 4 * (wide * high - inside)
-                if cost < best_cost:
-                    best_cost, chosen = cost, (left, low)
-        left, low = chosen
-        taken.append((left, low, left + wide, low + high))
-        point = axes.transData.inverted().transform((left, low))
-        axes.text(*point, name, fontsize=6, zorder=5, va="bottom", ha="left")
+        others = [area for k, area in enumerate(taken) if k != place]
+        spot = _best_spot(
+            spots[place], radii[place] + scale, (box.width, box.height), others, frame
+        )
+        taken.append(spot)
+        px, py = spots[place]
+        # From the bubble to the nearest point of the name's box.
+        near = (min(max(px, spot[0]), spot[2]), min(max(py, spot[1]), spot[3]))
+        line = back([(px, py), near])
+        axes.plot(line[:, 0], line[:, 1], color="#555555", linewidth=0.5, zorder=2.5)
+        middle = back(((spot[0] + spot[2]) / 2, (spot[1] + spot[3]) / 2))
+        axes.text(
+            *middle, names[place], fontsize=6, zorder=5, ha="center", va="center",
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.3},
+        )  # fmt: skip
+
+
+Rectangle = tuple[float, float, float, float]
+
+
+def _best_spot(
+    centre: Sequence[float],
+    radius: float,
+    size: tuple[float, float],
+    others: Sequence[Rectangle],
+    frame: Rectangle,
+) -> Rectangle:
+    """The place of a name of this size around a bubble; all in pixels."""
+    wide, high = size
+    best, least = (0.0, 0.0, 0.0, 0.0), math.inf
+    for gap in GAPS:
+        for k in range(DIRECTIONS):
+            angle = 2 * math.pi * k / DIRECTIONS
+            dx, dy = math.cos(angle), math.sin(angle)
+            left = centre[0] + dx * (radius + gap * high + wide / 2) - wide / 2
+            low = centre[1] + dy * (radius + gap * high + high / 2) - high / 2
+            spot = (left, low, left + wide, low + high)
+            cost = sum(_overlap(spot, other) for other in others)
+            cost += 4 * (wide * high - _overlap(spot, frame)) + gap * high * high
+            if cost < least:
+                best, least = spot, cost
+    return best
 
 
 def _overlap(a: Sequence[float], b: Sequence[float]) -> float:

@@ -78,7 +78,7 @@ def markdown(table: Table, *, intervals: bool = False) -> str:
         group = f"{column.group} " if column.group and column.direction == "lower" else ""
         heads.append(f"{group}{column.label} {ARROWS[column.direction]}".strip())
     lines = [
-        f"### {escape_markdown(table.title)}",
+        f"### {escape_markdown(table.heading(intervals))}",
         "",
         "| | " + " | ".join(map(escape_markdown, heads)) + " |",
     ]
@@ -113,7 +113,7 @@ def terminal(table: Table, *, intervals: bool = False) -> Group:
     """A rich table (best bold red, second blue, missing dim) and its footers."""
     printed = table.printed()
     rich = RichTable(
-        title=Text(table.title),
+        title=Text(table.heading(intervals)),
         box=SIMPLE_HEAD,
         padding=(0, 0),
         pad_edge=False,

@@ -1,4 +1,4 @@
-"""Figures 5-11 of a run: what is drawn, from which numbers, and what is said where data is missing."""
+"""Figures 5-11 of a run: what is drawn, from which numbers, and what is said for missing data."""
 
 from __future__ import annotations
 
