@@ -88,13 +88,11 @@ def _config(args: argparse.Namespace) -> Any:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
+    from bench.commands import report
     from bench.console import display
     from bench.jobs.run import dry_run, run
 
     config = _config(args)
-    console = Console()
     if args.dry_run:
         for line in dry_run(config):
             print(line)
@@ -106,28 +104,13 @@ def _run(args: argparse.Namespace) -> int:
     elif cached:
         print(f"{cached} of {len(outcome.statuses)} jobs were done already and were not run again.")
     if not args.no_tables and cached < len(outcome.statuses):
-        _print_tables(console, config.run_folder, ())
+        report.tables(config.run_folder)
     print(f"Results: {config.run_folder}")
     return 1 if outcome.some_failed else 0
 
 
-def _print_tables(console: Any, run: Path, wanted: Sequence[str]) -> None:
-    from bench.report.choice import choose
-    from bench.report.frame import read_jobs, read_results
-    from bench.report.render import terminal, write_files
-    from bench.report.tables import all_tables
-
-    tables = all_tables(read_results(run), read_jobs(run))
-    chosen = choose(tables, wanted)
-    if tables:
-        write_files(tables, run / "tables")
-    for table in chosen:
-        console.print(terminal(table))
-        console.print()
-
-
 def _run_folder(args: argparse.Namespace) -> Path:
-    if args.run and (args.results or args.name):
+    if args.run and any(getattr(args, flag, None) for flag in ("results", "name")):
         raise UserError("--run names the folder itself: leave out --results and --name.")
     folder = Path(args.run) if args.run else _config(args).run_folder
     if not (folder / "run.json").is_file():
@@ -136,12 +119,19 @@ def _run_folder(args: argparse.Namespace) -> Path:
 
 
 def _tables(args: argparse.Namespace) -> int:
-    from rich.console import Console
+    from bench.commands import report
 
     run = _run_folder(args)
-    _print_tables(Console(), run, args.numbers)
-    print(f"Written as CSV, LaTeX and Markdown to {run / 'tables'}")
+    report.tables(run, args.numbers, intervals=args.intervals)
+    print(f"Written as CSV, LaTeX, Markdown and HTML to {run / 'tables'}")
     return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from bench.commands import report
+
+    named = [argparse.Namespace(**{**vars(args), "run": run}) for run in args.run or (None,)]
+    return report.compare([_run_folder(one) for one in named], args.out)
 
 
 def _publish(args: argparse.Namespace) -> int:
@@ -153,17 +143,11 @@ def _publish(args: argparse.Namespace) -> int:
 
 
 def _figures(args: argparse.Namespace) -> int:
+    from bench.commands import report
     from bench.jobs.data import load_data
-    from bench.report.frame import read_jobs
-    from bench.report.panels import draw
 
     run, config = _run_folder(args), _config(args)
-    for name in (args.dataset,) if args.dataset else read_jobs(run).datasets:
-        pairs = load_data(config, name)
-        if pairs.scored or args.pairs:
-            for path in draw(run, pairs, args.pairs or ()):
-                print(path)
-    return 0
+    return report.figures(run, functools.partial(load_data, config), args)
 
 
 def _advance(bar: Any, task: Any, done: int, total: int) -> None:
@@ -450,6 +434,7 @@ def _doctor(args: argparse.Namespace) -> int:
 HANDLERS = {
     "run": _run,
     "tables": _tables,
+    "compare": _compare,
     "figures": _figures,
     "publish": _publish,
     "score": _score,

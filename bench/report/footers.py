@@ -12,7 +12,7 @@ from typing import Any
 from bench.report.frame import Job, Jobs
 from bench.report.table import Row, Table
 
-CONTAMINATED, RANDOM, AUTHORS, READY_MADE = "†", "‡", "§", "¶"
+CONTAMINATED, RANDOM, AUTHORS, READY_MADE, APART = "†", "‡", "§", "¶", "◊"
 SOURCES = ("visible", "infrared")
 _COLOURS = {
     "luma": "in luma (BT.601 Y; chroma of the visible image)",
@@ -119,7 +119,7 @@ def _of_marks(dataset: str, facts: Mapping[str, Mapping[str, Any]]) -> list[str]
     if any(f.get("output") == "authors" for f in facts.values()):
         lines.append(
             f"{AUTHORS} Output as the authors' script writes it (stretch or truncation), "
-            "not comparable with the other rows."
+            "not comparable with clamped rows."
         )
     ready_made = {label: f for label, f in facts.items() if _is_ready_made(f)}
     if ready_made:
@@ -137,22 +137,35 @@ def _of_marks(dataset: str, facts: Mapping[str, Mapping[str, Any]]) -> list[str]
     return lines
 
 
+def of_apart(differences: Mapping[str, str]) -> list[str]:
+    """Why rows stand outside the ranking. differences: per row what is not as in the others."""
+    if not differences:
+        return []
+    rows = "; ".join(f"{label}: {words}" for label, words in differences.items())
+    return [
+        f"{APART} Not made under the conditions of the ranked rows, so not compared with them and "
+        f"not ranked ({rows})."
+    ]
+
+
 def of_images(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> list[str]:
     """What is special about the images: notes of the data set, a limit."""
-    facts = [fusion_job(jobs, dataset, row.key).facts for row in rows]
-    notes = [str(note) for f in facts for note in f.get("dataset_footnotes") or ()]
-    limits = sorted({int(f["limit"]) for f in facts if f.get("limit")})
-    cut = [f"Only the first {limits[-1]} pairs (limit)."] if limits else []
+    facts = {row.key: fusion_job(jobs, dataset, row.key).facts for row in rows}
+    notes = [str(n) for f in facts.values() for n in f.get("dataset_footnotes") or ()]
+    ranked = (facts[row.key] for row in rows if APART not in row.marks)
+    limits = sorted({int(f["limit"]) for f in ranked if f.get("limit")})
+    cut = [f"Only the first {limits[-1]} pair{'s' * (limits[-1] != 1)} (limit)."] if limits else []
     return [*dict.fromkeys(notes), *cut]
 
 
-def of_convention(jobs: Jobs, dataset: str) -> list[str]:
-    """Which convention the metrics follow."""
-    names = {str(j.facts["convention"]) for j in jobs.of_stage(dataset, "score") if j.finished}
+def of_convention(jobs: Jobs, dataset: str, methods: Sequence[str]) -> list[str]:
+    """Which convention the metrics of these rows follow."""
+    scored = (jobs.get(dataset, method, "score") for method in methods)
+    names = {str(j.facts.get("convention")) for j in scored if j.finished}
     if not names:
         return []
-    both = "MI, VIF and SSIM are sums over the two sources, whose terms are columns of the CSV"
-    return [f"Metric convention: {_join(sorted(names))}; {both}."]
+    both = "; MI, VIF and SSIM are sums over the two sources, whose terms are columns of the CSV"
+    return [f"Metric convention: {_join(sorted(names))}{both if names == {'standard'} else ''}."]
 
 
 def of_intervals(table_name: str, unit: str, widths: Mapping[str, str], tested: bool) -> list[str]:
@@ -167,7 +180,7 @@ def of_intervals(table_name: str, unit: str, widths: Mapping[str, str], tested: 
     if tested:
         lines.append(
             "= Not significantly different from the best of its column "
-            "(paired Wilcoxon over images, Holm, 5 %)."
+            "(paired Wilcoxon over images; Holm over the rows of a column, 5 %)."
         )
     return lines
 
@@ -186,7 +199,7 @@ def of_counts(table: Table) -> list[str]:
     counts = {
         row.label: max(row.cells[i].n + row.cells[i].left_out for i in table.printed())
         for row in table.rows
-        if any(row.cells[i].value is not None for i in table.printed())
+        if APART not in row.marks and any(row.cells[i].value is not None for i in table.printed())
     }
     if len(set(counts.values())) > 1:
         fewer = [f"{name} {n}" for name, n in counts.items() if n < max(counts.values())]

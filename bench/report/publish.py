@@ -17,6 +17,8 @@ from bench.report.render import write_files
 from bench.report.tables import all_tables
 
 WIDTH = 1200
+# What a repository's page shows or a paper takes.
+PUBLISHED = ("csv", "tex", "md")
 _PATH_KEYS = ("root", "results", "folder")
 # Tables in which every value is a path.
 _PATH_TABLES = ("use", "fused")
@@ -69,7 +71,7 @@ def publish(run: Path, to: Path) -> tuple[Path, ...]:
     if not tables:
         raise UserError(f"{run} has no results that a table could be made of: run more stages.")
     asked = _asked(run / "run.json")
-    files = list(write_files(tables, to))
+    files = list(write_files(tables, to, PUBLISHED))
     records = {}
     for path in sorted(run.glob("[!.]*/*/*/job.json")):
         record = json.loads(path.read_text(encoding="utf-8"))

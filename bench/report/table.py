@@ -53,20 +53,30 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method. marks: the footnote signs behind its name. competes: whether it is ranked."""
+    """One method. marks: the footnote signs behind its name. competes: whether it is ranked.
+
+    note: printed behind the marks in brackets, such as the images that the row rests on.
+    """
 
     key: str
     label: str
     cells: tuple[Cell, ...]
     marks: str = ""
     competes: bool = True
+    note: str = ""
+
+    @property
+    def tail(self) -> str:
+        """What follows the name: marks and note."""
+        return self.marks + (f" ({self.note})" if self.note else "")
 
 
 @dataclass(frozen=True)
 class Table:
     """name: the file's stem and the LaTeX label. number: the paper's table, where it is one.
 
-    rules: indices of the rows above which a rule is drawn.
+    rules: indices of the rows above which a rule is drawn. brackets: what low and high of its cells
+    are, where they are printed.
     """
 
     name: str
@@ -76,6 +86,13 @@ class Table:
     footers: tuple[str, ...] = ()
     number: int | None = None
     rules: frozenset[int] = field(default_factory=frozenset)
+    brackets: str = "95 % bootstrap intervals"
+
+    def heading(self, intervals: bool) -> str:
+        """The title, with what stands in brackets where intervals are printed."""
+        cells = (row.cells[index] for row in self.rows for index in self.printed())
+        shown = intervals and any(cell.low is not None for cell in cells)
+        return f"{self.title}; in brackets: {self.brackets}" if shown else self.title
 
     def printed(self) -> tuple[int, ...]:
         """Indices of the columns that are printed."""
@@ -97,6 +114,14 @@ class Table:
         texts = {row.cells[i].text for i in self.printed() if row.cells[i].value is None}
         missing = all(row.cells[i].value is None for i in self.printed())
         return texts.pop() if missing and len(texts) == 1 else ""
+
+
+def interval_text(column: Column, cell: Cell) -> str:
+    """The interval as printed, such as "[6.553, 6.747]", or "" where there is none."""
+    if cell.low is None or cell.high is None:
+        return ""
+    low, high = (f"{b / column.scale:.{column.decimals}f}" for b in (cell.low, cell.high))
+    return f"[{low}, {high}]"
 
 
 def number_cell(
