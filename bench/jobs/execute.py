@@ -203,7 +203,12 @@ class _Schedule:
     def _end(self, job: Job, status: str, reason: str) -> None:
         self.statuses[job.key] = (status, reason)
         now = time.monotonic()
-        self.display.ended(job, status, reason, now - self.begun.get(job.key, now))
+        seconds = now - self.begun.get(job.key, now)
+        if status == "done":
+            # A worker may have been done with it before we saw it begin.
+            record = read_record(self.store.final(job.key))
+            seconds = record.get("provenance", {}).get("seconds", seconds)
+        self.display.ended(job, status, reason, seconds)
 
     def stop(self) -> None:
         """End what runs; its jobs are interrupted, what is finished stays."""
