@@ -1,4 +1,4 @@
-"""The same run through submitit: on its local stand-in for Slurm, and on Slurm where there is one."""
+"""The same run through submitit: by its local stand-in, and by Slurm where there is one."""
 
 from __future__ import annotations
 
