@@ -24,6 +24,7 @@ from types import TracebackType
 
 PULSE = 1.0
 """Seconds between two signs of life."""
+HIDDEN = "hidden"
 _PROGRESS = 32
 """Bytes of the second line: done and total, padded, so that it is overwritten in place."""
 
@@ -66,7 +67,9 @@ class Seen:
         own machine could tell, it has been silent for so many seconds.
         """
         if self.holder is not None and self.holder.place == _place():
-            return _started(self.holder.pid) != self.holder.started
+            started = _started(self.holder.pid)
+            if started != HIDDEN:
+                return started != self.holder.started
         try:
             return _silence(self.path) > stale_after
         except OSError:
@@ -84,7 +87,15 @@ def _place() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process of this machine was started, or "" where it has ended."""
+    """When a process of this machine was started; "" where it has ended, `HIDDEN` where it is
+    another user's and the system shows no more.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return HIDDEN
     if Path("/proc/self/stat").exists():
         try:
             # The name, in parentheses, may hold spaces; state is field 3, start time field 22.

@@ -6,6 +6,7 @@ has is waited for in the end. Jobs that measure time run alone, after all others
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -100,7 +101,7 @@ class _Schedule:
             for job in self.plan.jobs:
                 self._consider(job)
             look_again = time.monotonic() + LOOK_AGAIN
-            while len(self.statuses) < len(self.plan.jobs) and time.monotonic() < look_again:
+            while (self.flying or self.elsewhere) and time.monotonic() < look_again:
                 if not self.flying:
                     time.sleep(POLL)
                 elif wait(self.flying, timeout=POLL, return_when=FIRST_COMPLETED).done:
@@ -128,10 +129,12 @@ class _Schedule:
 
     def _is_cached(self, job: Job) -> bool:
         if self.store.is_aside(job.key, job.identity):
-            claim = self.store.claim(job.key)
-            if claim is not None:
-                with claim:
-                    return self.store.bring_back(job.key, job.identity)
+            # What can't be written is the job's own error, if it has to run.
+            with contextlib.suppress(OSError):
+                claim = self.store.claim(job.key)
+                if claim is not None:
+                    with claim:
+                        return self.store.bring_back(job.key, job.identity)
         return self.store.is_done(job.key, job.identity)
 
     def _may_start(self, job: Job) -> bool:
@@ -202,6 +205,7 @@ class _Schedule:
 
     def _end(self, job: Job, status: str, reason: str) -> None:
         self.statuses[job.key] = (status, reason)
+        self.elsewhere.pop(job.key, None)
         now = time.monotonic()
         seconds = now - self.begun.get(job.key, now)
         if status == "done":

@@ -85,5 +85,5 @@ def _changed_needs(old: list[str], job: Job, plan: Plan) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
+    text = "none" if value in (None, "") else str(value)
     return text if len(text) <= 24 else f"{text[:21]}..."

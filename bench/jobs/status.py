@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.jobs.store import RECORD, Key, Store, read_record
+from bench.jobs.store import PATIENCE, RECORD, Key, Store, read_record
 
 STATUSES = (
     "done",
@@ -42,22 +42,24 @@ def states(run: Path) -> list[State]:
 
     Raises UserError for a run without jobs.
     """
-    planned = _planned(run)
+    planned, patience = _asked(run)
     found = [_key(path.parent.relative_to(run)) for path in sorted(run.glob(f"[!.]*/*/*/{RECORD}"))]
     keys = dict.fromkeys((*planned, *found))
     if not keys:
         raise UserError(f"{run} holds no jobs yet: 'bench run' makes them.")
-    store = Store(run)
+    store = Store(run, patience)
     return [_state(store, key, planned.get(key, "")) for key in keys]
 
 
-def _planned(run: Path) -> dict[Key, str]:
-    """The identities of run.json, by key."""
+def _asked(run: Path) -> tuple[dict[Key, str], float]:
+    """The identities of run.json by key, and after how many seconds a claim is void."""
     try:
-        jobs = json.loads((run / "run.json").read_text(encoding="utf-8")).get("jobs", {})
+        asked = json.loads((run / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
-    return {_key(Path(name)): identity for name, identity in jobs.items()}
+        asked = {}
+    patience = asked.get("config", {}).get("run", {}).get("stale_after", PATIENCE)
+    jobs = {_key(Path(name)): identity for name, identity in asked.get("jobs", {}).items()}
+    return jobs, patience
 
 
 def _key(folder: Path) -> Key:

@@ -22,6 +22,7 @@ from bench.errors import UserError
 from bench.jobs import claims
 
 RECORD = "job.json"
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,16 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write JSON so that `path` is either the old or the new text."""
     # Several launchers may write run.json at the same time.
     temporary = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(record, stream, indent=1, sort_keys=True, default=str)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(record, stream, indent=1, sort_keys=True, default=str)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -63,7 +68,7 @@ class Store:
     stale_after: seconds of silence after which a claim of another machine is void.
     """
 
-    def __init__(self, run: Path, stale_after: float = 120.0) -> None:
+    def __init__(self, run: Path, stale_after: float = PATIENCE) -> None:
         self.run = run
         self.stale_after = stale_after
 

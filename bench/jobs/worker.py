@@ -107,6 +107,13 @@ def run_job(job: Job, plan: Plan, store: Store, progress: Progress) -> Report:
     """Run one job unless another process has it. KeyboardInterrupt passes on, the job's status is
     kept before; every other error is a report.
     """
+    try:
+        return _run_claimed(job, plan, store, progress)
+    except OSError as error:
+        return "failed", f"{error.filename or store.run} can't be written ({error.strerror})"
+
+
+def _run_claimed(job: Job, plan: Plan, store: Store, progress: Progress) -> Report:
     with contextlib.ExitStack() as held:
         claim = store.claim(job.key)
         if claim is None:
@@ -114,7 +121,9 @@ def run_job(job: Job, plan: Plan, store: Store, progress: Progress) -> Report:
         held.enter_context(claim)
         if job.measures_time:
             # Two launchers on one machine must not disturb each other's clocks.
-            clock = store.claim(Key(COST, ".clock", platform.node()))
+            clock = claims.take(
+                store.run / COST / f".clock-of-{platform.node()}", store.stale_after
+            )
             if clock is None:
                 return "running", "another job is being timed on this machine"
             held.enter_context(clock)

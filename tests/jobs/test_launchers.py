@@ -124,8 +124,8 @@ def test_a_killed_worker_costs_its_own_job_only(slow: Path) -> None:
     assert "skipped synthetic/densefuse/score: needs synthetic/densefuse/fuse" in printed
     found = {str(s.key): s.status for s in states(slow / "results" / "killed")}
     assert found == {
-        "synthetic/laplacian/fuse": "done",
-        "synthetic/laplacian/score": "done",
+        "synthetic/average/fuse": "done",
+        "synthetic/average/score": "done",
         "synthetic/densefuse/fuse": "interrupted",
         "synthetic/densefuse/score": "skipped",
     }
