@@ -200,7 +200,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     status.add_argument("--run")
     status.add_argument("--json", action="store_true")
-    status.add_argument("--watch", action="store_true", help="show it until nothing runs any more")
+    status.add_argument("--watch", action="store_true", help="follow them to the end")
     data = commands.add_parser("data", help="check a data set or write the synthetic one")
     data_commands = data.add_subparsers(required=True, metavar="COMMAND")
     check = _add(

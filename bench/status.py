@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from pathlib import Path
@@ -39,12 +40,14 @@ def _reason(state: State) -> str:
 
 
 def watch(run: Path, console: Console | None = None) -> None:
-    """Show the jobs until none is running; Ctrl-C ends the view, not the jobs."""
-    with Live(_view(run), console=console, auto_refresh=False) as live:
-        while any(state.status == "running" for state in states(run)):
+    """Show the jobs until each has ended; Ctrl-C ends the view, not the jobs."""
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(_view(run), console=console, auto_refresh=False) as live,
+    ):
+        while any(state.status in ("running", "not run") for state in states(run)):
             time.sleep(INTERVAL)
             live.update(_view(run), refresh=True)
-        live.update(_view(run), refresh=True)
 
 
 def _view(run: Path) -> Group:

@@ -21,6 +21,7 @@ from bench.jobs.worker import Report, keep, run_job
 
 POLL = 0.2
 LOOK_AGAIN = 1.0
+CANCELLED = "its workers gave it back unfinished, as they do when their scheduler ends"
 GRACE = 15.0
 """Seconds that workers of another machine get to end their jobs after they were asked to."""
 
@@ -90,6 +91,7 @@ class _Schedule:
     store: Store
     display: Display
     workers: Workers
+    # flying: submitted and not collected; elsewhere: with another launcher; begun: shown, and when.
     statuses: dict[Key, Report] = field(default_factory=dict)
     flying: dict[Future[Report], Job] = field(default_factory=dict)
     elsewhere: dict[Key, _Elsewhere] = field(default_factory=dict)
@@ -172,7 +174,7 @@ class _Schedule:
     def _collect(self) -> None:
         for future in [future for future in self.flying if future.done()]:
             job = self.flying.pop(future)
-            error = future.exception()
+            error = WorkerDiedError(CANCELLED) if future.cancelled() else future.exception()
             if isinstance(error, WorkerDiedError):
                 self._refuse(job, "interrupted", f"{error}; run again to continue")
             elif error is not None:
