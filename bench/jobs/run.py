@@ -44,11 +44,12 @@ def run(config: RunConfig, display: Display) -> Outcome:
 
     SIGTERM ends it as Ctrl-C does: by a KeyboardInterrupt, after which everything finished is kept.
     """
-    place = choose(config)
-    plan, store = prepare(place.config)
-    write_json(store.run / "run.json", _manifest(config, plan))
-    with _terminated_like_interrupted(), opened(place) as workers:
-        return execute(plan, store, display, workers)
+    with _terminated_like_interrupted():
+        place = choose(config)
+        plan, store = prepare(place.config)
+        write_json(store.run / "run.json", _manifest(config, plan))
+        with opened(place) as workers:
+            return execute(plan, store, display, workers)
 
 
 @contextlib.contextmanager
