@@ -115,7 +115,9 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--convention", help="metric convention")
     parser.add_argument("--preset", help="detection recipe: quick or standard")
     parser.add_argument("--seeds", type=_seed_list, help="detection seeds, such as 0,1,2")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--jobs", type=int, help="local worker processes (1: in this one)")
+    parser.add_argument("--executor", help="local, slurm or dask; see docs/cluster.md")
+    parser.add_argument("--dry-run", action="store_true", help="print what would run and why")
     parser.add_argument("--no-tables", action="store_true")
 
 
@@ -239,6 +241,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     _add_run_choice(status)
     status.add_argument("--json", action="store_true")
+    status.add_argument("--watch", action="store_true", help="follow them to the end")
     data = commands.add_parser("data", help="check a data set or write the synthetic one")
     data_commands = data.add_subparsers(required=True, metavar="COMMAND")
     check = _add(

@@ -47,6 +47,8 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "preset": "detect.preset",
         "seeds": "detect.seeds",
         "track": "weights.track",
+        "jobs": "run.jobs",
+        "executor": "run.executor",
     }
     for flag, key in plain.items():
         value = getattr(args, flag, None)
@@ -97,7 +99,11 @@ def _run(args: argparse.Namespace) -> int:
         for line in dry_run(config):
             print(line)
         return 0
-    outcome = run(config, display())
+    shown = display()
+    try:
+        outcome = run(config, shown)
+    finally:
+        shown.close()
     cached = outcome.count("cached")
     if cached == len(outcome.statuses):
         print(f"Nothing to do: all {cached} jobs of '{config.name}' are done and unchanged.")
@@ -420,9 +426,13 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from bench import listing
+    from bench import status
 
-    return _listing(args, "Jobs", listing.jobs(_run_folder(args)))
+    run = _run_folder(args)
+    if args.watch:
+        status.watch(run)
+        return 0
+    return _listing(args, "Jobs", status.rows(run))
 
 
 def _doctor(args: argparse.Namespace) -> int:

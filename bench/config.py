@@ -26,6 +26,8 @@ else:
 STAGES = ("fuse", "score", "detect", "profile")
 TRACKS = ("any", "official", "suite")
 MOST_THREADS = 4096
+EXECUTORS = ("local", "slurm", "dask")
+LEAST_PATIENCE = 20
 T = TypeVar("T")
 
 
@@ -84,6 +86,44 @@ class WeightsConfig:
 
 
 @dataclass(frozen=True)
+class ExecutionConfig:
+    """Where jobs run. jobs: local worker processes at the same time; 1: in this process.
+
+    stale_after: seconds of silence after which the job of another machine is taken over.
+    """
+
+    executor: str = "local"
+    jobs: int = 1
+    stale_after: int = 120
+
+
+@dataclass(frozen=True)
+class SlurmConfig:
+    """What each job asks Slurm for. minutes: its time limit, after which it is queued again, at
+    most `requeues` times. at_once: jobs of one array at the same time. setup: shell lines before
+    the job. options: more options of sbatch by name.
+    """
+
+    partition: str = ""
+    account: str = ""
+    gpus: int = 1
+    cpus: int = 4
+    memory: str = ""
+    minutes: int = 720
+    requeues: int = 3
+    at_once: int = 64
+    setup: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DaskConfig:
+    """address: that of the scheduler, such as tcp://127.0.0.1:8786."""
+
+    address: str = ""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One resolved run. limit 0 means all pairs; device "auto" is CUDA where there is one.
 
@@ -106,6 +146,9 @@ class RunConfig:
     detect: DetectConfig = field(default_factory=DetectConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
+    run: ExecutionConfig = field(default_factory=ExecutionConfig)
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
+    dask: DaskConfig = field(default_factory=DaskConfig)
     base: Path = field(default_factory=Path.cwd)
 
     def path(self, value: str) -> Path:
@@ -263,6 +306,32 @@ def _needed_lists(config: RunConfig) -> dict[str, tuple[Any, ...]]:
     return needed
 
 
+def _check_execution(config: RunConfig) -> None:
+    _one_of("run.executor", config.run.executor, EXECUTORS)
+    least = {
+        "run.jobs": (config.run.jobs, 1),
+        "run.stale_after": (config.run.stale_after, LEAST_PATIENCE),
+        "slurm.gpus": (config.slurm.gpus, 0),
+        "slurm.cpus": (config.slurm.cpus, 1),
+        "slurm.minutes": (config.slurm.minutes, 1),
+        "slurm.requeues": (config.slurm.requeues, 0),
+        "slurm.at_once": (config.slurm.at_once, 1),
+    }
+    for key, (value, bound) in least.items():
+        if value < bound:
+            raise UserError(f"{key} is {value}: use {bound} or more.")
+    if config.run.executor != "local" and config.run.jobs != 1:
+        raise UserError(
+            f"run.jobs is {config.run.jobs}, but it counts local processes: leave it out, the "
+            f"executor '{config.run.executor}' has its own number of workers."
+        )
+    if config.run.executor == "dask" and not config.dask.address:
+        raise UserError(
+            "dask.address is missing: give the scheduler's, such as "
+            "--set dask.address=tcp://127.0.0.1:8786."
+        )
+
+
 def validate(config: RunConfig) -> RunConfig:
     """Values that no type can check; returns the config with families of data sets expanded."""
     for stage in config.stages:
@@ -294,6 +363,7 @@ def validate(config: RunConfig) -> RunConfig:
             raise UserError(f"{key} is empty: name at least one.")
         if len(set(entries)) < len(entries):
             raise UserError(f"{key} has an entry twice: {', '.join(map(str, entries))}.")
+    _check_execution(config)
     datasets = data_registry.expand(config.datasets)
     for name in datasets:
         data_registry.adapter(name)

@@ -15,6 +15,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -23,8 +24,9 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from bench.jobs.plan import Job
+    from bench.jobs.store import Key
 
-_MARK = {"done": "green", "cached": "dim", "failed": "red", "skipped": "yellow"}
+MARK = {"done": "green", "cached": "dim", "failed": "red", "skipped": "yellow", "running": "cyan"}
 PLAIN_INTERVAL = 15.0
 
 
@@ -51,56 +53,69 @@ def progress_bar(console: Console) -> Progress:
 
 
 class TerminalDisplay:
-    """A line for each finished job and one live bar below."""
+    """A line for each finished job, and a live bar below for each that runs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bar: Progress | None = None
+        self._bars: Progress | None = None
+        self._running: dict[Key, TaskID] = {}
 
     def started(self, job: Job, number: int, total: int) -> None:
-        self._bar = progress_bar(self._console)
-        self._bar.add_task(f"[{number}/{total}] {job.key}", total=None)
-        self._bar.start()
+        if self._bars is None:
+            self._bars = progress_bar(self._console)
+            self._bars.start()
+        name = f"[{number}/{total}] {job.key}"
+        self._running[job.key] = self._bars.add_task(name, total=None)
 
     def advanced(self, job: Job, done: int, total: int) -> None:
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+        if self._bars is not None and job.key in self._running:
+            self._bars.update(self._running[job.key], completed=done, total=total or None)
 
     def ended(self, job: Job, status: str, reason: str, seconds: float) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-        if status != "cached":
+        begun = job.key in self._running
+        if self._bars is not None and begun:
+            self._bars.remove_task(self._running.pop(job.key))
+            if not self._running:
+                self._bars.stop()
+                self._bars = None
+        if status != "cached" or begun:
             self._console.print(_line(job, status, reason, seconds), highlight=False)
+
+    def close(self) -> None:
+        """Give the terminal back, with whatever still runs."""
+        if self._bars is not None:
+            self._bars.stop()
 
 
 class PlainDisplay:
     """One line a job, and a line every quarter of a minute within a long one."""
 
     def __init__(self) -> None:
-        self._last = 0.0
-        self._begun = 0.0
+        self._begun: dict[Key, float] = {}
+        self._last: dict[Key, float] = {}
 
     def started(self, job: Job, number: int, total: int) -> None:
-        self._begun = self._last = time.monotonic()
+        self._begun[job.key] = self._last[job.key] = time.monotonic()
         print(f"[{number}/{total}] {job.key} ...", flush=True)
 
     def advanced(self, job: Job, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self._last >= PLAIN_INTERVAL and done:
-            self._last = now
-            left = (now - self._begun) / done * (total - done)
+        if now - self._last.get(job.key, now) >= PLAIN_INTERVAL and done:
+            self._last[job.key] = now
+            left = (now - self._begun[job.key]) / done * (total - done)
             print(f"  {job.key}: {done}/{total}, about {left:.0f} s left", flush=True)
 
     def ended(self, job: Job, status: str, reason: str, seconds: float) -> None:
-        if status != "cached":
+        if status != "cached" or job.key in self._begun:
             print(Text.from_markup(_line(job, status, reason, seconds)).plain, flush=True)
+
+    def close(self) -> None: ...
 
 
 def _line(job: Job, status: str, reason: str, seconds: float) -> str:
     from rich.markup import escape
 
-    colour = _MARK.get(status, "yellow")
+    colour = MARK.get(status, "yellow")
     tail = f": {escape(reason)}" if reason else f" in {seconds:.1f} s"
     return f"[{colour}]{status}[/{colour}] {escape(str(job.key))}{tail}"
 

@@ -1,5 +1,5 @@
-"""What the listing commands print, as rows of plain values: methods, data sets, metrics, weights,
-jobs, and the state of this machine.
+"""What the listing commands print, as rows of plain values: methods, data sets, metrics, weights
+and the state of this machine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config import RunConfig
 from bench.data import registry as data_registry
-from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.methods.contract import Method, Weights
@@ -148,29 +147,6 @@ def _known_weights() -> Iterator[tuple[Method, Weights]]:
         method = registry.method(name)
         for known in method.weights:
             yield method, known
-
-
-def jobs(run: Path) -> list[dict[str, Any]]:
-    """One row a job folder of a run, in order of its path."""
-    from bench.jobs.store import RECORD, read_record
-
-    rows = []
-    for path in sorted(run.glob(f"*/*/*/{RECORD}")):
-        record = read_record(path.parent)
-        seconds = record.get("provenance", {}).get("seconds")
-        rows.append(
-            {
-                "data set": record.get("dataset", ""),
-                "method": record.get("method", ""),
-                "job": record.get("part", ""),
-                "status": record.get("status", "unreadable"),
-                "seconds": "" if seconds is None else f"{seconds:.1f}",
-                "reason": record.get("reason", ""),
-            }
-        )
-    if not rows:
-        raise UserError(f"{run} holds no jobs yet: 'bench run' makes them.")
-    return rows
 
 
 def doctor(config: RunConfig) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ MAY = {
     "methods": {"methods", "data", "errors"},
     "training": {"training", "methods", "metrics", "data", "errors"},
     "stages": {"stages", "training", "methods", "metrics", "data", "errors"},
-    "jobs": {"jobs", "stages", "methods", "metrics", "data", "config", "errors"},
+    "jobs": {"jobs", "stages", "methods", "metrics", "data", "config", "allocator", "errors"},
     "report": {"report", "stages", "metrics", "methods", "data", "errors"},
     "config": {"config", "data", "errors"},
     "errors": set(),

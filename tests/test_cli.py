@@ -126,6 +126,11 @@ def test_unknown_keys_are_named(project: Path, capsys: pytest.CaptureFixture[str
         (("--config", "absent.toml"), "absent.toml can't be read"),
         (("--set", "score.metrics=['VIP']"), "VIP"),
         (("--convention", "standart"), "standart"),
+        (("--jobs", "0"), "run.jobs is 0: use 1 or more"),
+        (("--executor", "slurn"), "did you mean 'slurm'"),
+        (("--executor", "dask"), "dask.address is missing"),
+        (("--executor", "slurm", "--jobs", "2"), "run.jobs is 2, but it counts local processes"),
+        (("--set", "run.stale_after=1"), "run.stale_after is 1: use 20 or more"),
     ],
 )
 def test_bad_values_are_refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ COST = "_cost"
 class Job:
     """One job. work(folder, progress) returns facts. needs: keys that must be done first.
 
-    unready: (status, reason) of a job that can't run at all, or None.
+    unready: (status, reason) of a job that can't run at all, or None. made: what the identity is
+    the hash of.
     """
 
     key: Key
@@ -35,6 +36,12 @@ class Job:
     facts: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[Key, ...] = ()
     unready: tuple[str, str] | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def measures_time(self) -> bool:
+        """Whether other work on the same machine would change the result."""
+        return self.stage == "profile"
 
     def record(self) -> dict[str, Any]:
         """The part of job.json that is known before the job runs."""
@@ -44,6 +51,7 @@ class Job:
             "method": self.key.method,
             "part": self.key.folder,
             "identity": self.identity,
+            "made": dict(self.made),
             "options": dict(self.options),
             "facts": dict(self.facts),
         }
@@ -56,6 +64,10 @@ class Plan:
     jobs: tuple[Job, ...]
     datasets: Mapping[str, Mapping[str, Any]]
     methods: tuple[str, ...]
+
+    def job(self, key: Key) -> Job:
+        """The job of this key, which the plan must have."""
+        return next(job for job in self.jobs if job.key == key)
 
 
 def resolve_device(wanted: str) -> str:
@@ -76,14 +88,29 @@ def resolve_device(wanted: str) -> str:
 def _fuse_job(data: OpenedData, row: Row, part: DataPart) -> Job:
     step = row.fuse(data, part)
     key = Key(data.pairs.name, row.name, part.folder)
-    made = identity(step.made)
-    return Job(key, "fuse", made, step.work, step.options, data.facts, unready=step.unready)
+    return Job(
+        key,
+        "fuse",
+        identity(step.made),
+        step.work,
+        step.options,
+        data.facts,
+        unready=step.unready,
+        made=step.made,
+    )
 
 
 def _profile_job(row: Row) -> Job:
     step = row.profile()
-    key, made = Key(COST, row.name, "profile"), identity(step.made)
-    return Job(key, "profile", made, step.work, step.options, unready=step.unready)
+    return Job(
+        Key(COST, row.name, "profile"),
+        "profile",
+        identity(step.made),
+        step.work,
+        step.options,
+        unready=step.unready,
+        made=step.made,
+    )
 
 
 def _fused_paths(store: Store, data: OpenedData, method: str) -> dict[str, Path]:
@@ -95,7 +122,12 @@ def _fused_paths(store: Store, data: OpenedData, method: str) -> dict[str, Path]
 
 
 def _score_job(
-    config: RunConfig, data: OpenedData, method: str, fused: Sequence[Job], store: Store
+    config: RunConfig,
+    data: OpenedData,
+    method: str,
+    fused: Sequence[Job],
+    store: Store,
+    threads: int,
 ) -> Job:
     from bench.stages import score
 
@@ -114,12 +146,13 @@ def _score_job(
             fused=_fused_paths(store, data, method),
             metrics=config.score.metrics,
             convention=config.score.convention,
-            threads=cpu_threads(config),
+            threads=threads,
         )
         return score.run(task, folder, progress)
 
     key = Key(data.pairs.name, method, "score")
-    return Job(key, "score", identity(made), work, options, data.facts, (source.key,))
+    needs = (source.key,)
+    return Job(key, "score", identity(made), work, options, data.facts, needs, made=made)
 
 
 def _detect_job(
@@ -129,6 +162,7 @@ def _detect_job(
     fused: Sequence[Job],
     store: Store,
     device: str,
+    threads: int,
 ) -> Job:
     from bench.stages import detect
 
@@ -172,14 +206,14 @@ def _detect_job(
             test=split.test,
             recipe=recipe,
             device=device,
-            threads=cpu_threads(config),
+            threads=threads,
         )
         return detect.run(task, folder, progress)
 
     unready = None if split else ("not applicable", data.pairs.no_split)
     key = Key(data.pairs.name, method, "detect")
     needs = tuple(job.key for job in fused)
-    return Job(key, "detect", identity(made), work, options, facts, needs, unready)
+    return Job(key, "detect", identity(made), work, options, facts, needs, unready, made)
 
 
 def cpu_threads(config: RunConfig) -> int:
@@ -189,15 +223,27 @@ def cpu_threads(config: RunConfig) -> int:
     return config.threads or torch.get_num_threads()
 
 
-def make_plan(config: RunConfig, store: Store) -> Plan:
-    """Every job of the configuration. Raises UserError for anything that can't be planned."""
+def settle(config: RunConfig) -> RunConfig:
+    """The configuration with what depends on this machine fixed, so that other processes and
+    machines make the same plan of it. Raises UserError for a device that is not here.
+    """
+    return replace(config, device=resolve_device(config.device), threads=cpu_threads(config))
+
+
+def make_plan(config: RunConfig, store: Store, share: int = 0) -> Plan:
+    """Every job of the configuration. Raises UserError for anything that can't be planned.
+
+    share: CPU threads that a job which measures no time may use, of the configured ones; 0: all.
+    A named device is taken as it is: another machine may have it (see `settle`).
+    """
     from bench.metrics.conventions import find_convention
     from bench.metrics.registry import find_metrics
 
     methods = method_registry.expand(config.methods)
     find_metrics(config.score.metrics, find_convention(config.score.convention))
     stages = set(config.stages)
-    device = resolve_device(config.device)
+    device = resolve_device("auto") if config.device == "auto" else config.device
+    threads = share or cpu_threads(config)
     rows = [
         *(network_row(config, name, device, cpu_threads(config)) for name in methods),
         *(folder_row(config, name) for name in config.fused),
@@ -217,9 +263,9 @@ def make_plan(config: RunConfig, store: Store) -> Plan:
             fused = [_fuse_job(data, row, part) for part in wanted]
             jobs += fused
             if "score" in stages and data.pairs.scored:
-                jobs.append(_score_job(config, data, row.name, fused, store))
+                jobs.append(_score_job(config, data, row.name, fused, store, threads))
             if "detect" in stages and "detect" in supported:
-                jobs.append(_detect_job(config, data, row.name, fused, store, device))
+                jobs.append(_detect_job(config, data, row.name, fused, store, device, threads))
     if "profile" in stages:
         jobs += [_profile_job(row) for row in rows]
     return Plan(tuple(jobs), datasets, tuple(row.name for row in rows))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import signal
+import threading
+from collections.abc import Iterator
 
 from bench.config import RunConfig
 from bench.jobs.execute import Display, Outcome, execute
+from bench.jobs.executors.workers import choose, opened
 from bench.jobs.plan import Plan, make_plan
 from bench.jobs.provenance import provenance
+from bench.jobs.reasons import verdicts_of
 from bench.jobs.store import Store, write_json
 
 
@@ -28,31 +34,41 @@ def _manifest(config: RunConfig, plan: Plan) -> dict[str, object]:
 
 def prepare(config: RunConfig) -> tuple[Plan, Store]:
     """The plan and the store of a run. Raises UserError before any work is done."""
-    store = Store(config.run_folder)
+    store = Store(config.run_folder, config.run.stale_after)
+    store.check_writable()
     return make_plan(config, store), store
 
 
 def run(config: RunConfig, display: Display) -> Outcome:
-    """Plan, execute, and leave run.json beside the jobs' folders."""
-    plan, store = prepare(config)
-    write_json(store.run / "run.json", _manifest(config, plan))
-    return execute(plan, store, display)
+    """Plan, execute, and leave run.json beside the jobs' folders.
+
+    SIGTERM ends it as Ctrl-C does: by a KeyboardInterrupt, after which everything finished is kept.
+    """
+    with _terminated_like_interrupted():
+        place = choose(config)
+        plan, store = prepare(place.config)
+        write_json(store.run / "run.json", _manifest(config, plan))
+        with opened(place) as workers:
+            return execute(plan, store, display, workers)
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt("by SIGTERM")
+
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread gets signals, for example not that of a notebook.
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def dry_run(config: RunConfig) -> list[str]:
     """The plan as one line a job: what it would do and why."""
-    plan, store = prepare(config)
-    lines = []
-    for job in plan.jobs:
-        if job.unready is not None:
-            verdict = f"{job.unready[0]}: {job.unready[1]}"
-        elif store.is_done(job.key, job.identity):
-            verdict = "cached"
-        elif store.final(job.key).exists():
-            verdict = "run again: its code, weights, options or data changed"
-        elif store.partial(job.key).exists():
-            verdict = "continue or retry"
-        else:
-            verdict = "run"
-        lines.append(f"{job.key}: {verdict}")
-    return lines
+    verdicts = verdicts_of(*prepare(choose(config).config))
+    return [f"{key}: {verdict}" for key, verdict in verdicts.items()]

@@ -3,21 +3,26 @@
 A job works in `<stage>.partial`, which survives a kill and is continued by a job of the same
 identity; it becomes `<stage>` by one rename. A finished folder of another identity is put aside
 under `.stale` first: it is never mixed in, and comes back when its identity is asked for again.
+Whoever changes a job's folders holds its claim (see `claims`); looking needs none.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.jobs import claims
 
 RECORD = "job.json"
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,18 @@ class Key:
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write JSON so that `path` is either the old or the new text."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(record, stream, indent=1, sort_keys=True, default=str)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+    # Several launchers may write run.json at the same time.
+    temporary = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(record, stream, indent=1, sort_keys=True, default=str)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -53,15 +63,22 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 class Store:
-    """The folders of one run. Raises UserError when the run's folder can't be written."""
+    """The folders of one run; nothing is created before something is written.
 
-    def __init__(self, run: Path) -> None:
+    stale_after: seconds of silence after which a claim of another machine is void.
+    """
+
+    def __init__(self, run: Path, stale_after: float = PATIENCE) -> None:
         self.run = run
+        self.stale_after = stale_after
+
+    def check_writable(self) -> None:
+        """Raise UserError when the run's folder can't be written."""
+        run = self.run
         try:
             run.mkdir(parents=True, exist_ok=True)
-            probe = run / ".writable"
-            probe.touch()
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=run):
+                pass
         except OSError as error:
             raise UserError(
                 f"The results folder {run} can't be written ({error.strerror}): "
@@ -76,21 +93,34 @@ class Store:
         """The folder in which the job works."""
         return self.run / key.dataset / key.method / f"{key.folder}.partial"
 
+    def claim(self, key: Key) -> claims.Claim | None:
+        """Claim a job for this process, or None where another process has it."""
+        return claims.take(self.final(key), self.stale_after)
+
+    def claimed(self, key: Key) -> claims.Seen | None:
+        """The claim under which someone works on the job now, or None."""
+        seen = claims.look(self.final(key))
+        return None if seen is None or seen.is_stale(self.stale_after) else seen
+
     def _stale(self, key: Key, identity: str) -> Path:
         return self.run / ".stale" / key.dataset / key.method / f"{key.folder}-{identity[:16]}"
 
     def is_done(self, key: Key, identity: str) -> bool:
-        """Whether the finished folder has this identity; brings a put-aside one back."""
+        """Whether the finished folder has this identity."""
         record = read_record(self.final(key))
-        if record.get("status") == "done" and record.get("identity") == identity:
-            return True
-        aside = self._stale(key, identity)
-        if read_record(aside).get("identity") != identity:
-            return False
-        self._put_aside(key)
-        self.final(key).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(aside, self.final(key))
-        return True
+        return record.get("status") == "done" and record.get("identity") == identity
+
+    def is_aside(self, key: Key, identity: str) -> bool:
+        """Whether a finished folder of this identity was put aside."""
+        return read_record(self._stale(key, identity)).get("identity") == identity
+
+    def bring_back(self, key: Key, identity: str) -> bool:
+        """Whether the job is done, after a put-aside folder of this identity has come back."""
+        if not self.is_done(key, identity) and self.is_aside(key, identity):
+            self._put_aside(key)
+            self.final(key).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self._stale(key, identity), self.final(key))
+        return self.is_done(key, identity)
 
     def _put_aside(self, key: Key) -> None:
         final = self.final(key)
@@ -109,6 +139,8 @@ class Store:
         if partial.exists() and read_record(partial).get("identity") != record["identity"]:
             shutil.rmtree(partial)
         partial.mkdir(parents=True, exist_ok=True)
+        for torn in partial.glob(f".{RECORD}.*.tmp"):
+            torn.unlink()
         write_json(partial / RECORD, {**record, "status": "running", "reason": ""})
         return partial
 

@@ -93,6 +93,7 @@ def test_several_data_sets_have_a_folder_each(root: Path, make_pairs: MakePairs)
 def test_detection_needs_the_images_of_the_whole_split(root: Path) -> None:
     sets = {"datasets": ["synthetic"], "stages": ["fuse", "score"]}
     scored = next(iter(jobs(root, **sets, fused={}).values()))
+    (root / "results").mkdir()
     scored.work(root / "results", lambda done, total: None)
     made = list((root / "results").glob("*.png"))
     assert len(made) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -137,3 +139,98 @@ def test_identity_ignores_order_and_follows_every_value() -> None:
 def test_code_hash_of_a_package_differs_from_a_module_and_is_stable() -> None:
     assert code_hash("bench.metrics") == code_hash("bench.metrics")
     assert code_hash("bench.metrics") != code_hash("bench.metrics.entropy")
+
+
+def stage(name: str, work: Work, *needs: Job) -> Job:
+    return job(name, work, needs=tuple(one.key for one in needs))
+
+
+def beside(store: Store, other: Job, end: Callable[[], None]) -> threading.Thread:
+    """Another worker that has the job for a while, then does `end`."""
+    claim = store.claim(other.key)
+    assert claim is not None
+    store.begin(other.key, other.record())
+
+    def work() -> None:
+        time.sleep(0.3)
+        end()
+        claim.release()
+
+    return threading.Thread(target=work)
+
+
+def test_a_job_of_another_launcher_is_waited_for_while_others_run(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    first, second = job("fuse", fails(AssertionError("was run twice"))), job("other", writes("b"))
+    order: list[str] = []
+
+    def end() -> None:
+        order.extend(path.parent.name for path in store.run.rglob("out.txt"))
+        store.finish(first.key, first.record())
+
+    thread = beside(store, first, end)
+    thread.start()
+    statuses, _ = run(store, first, second)
+    thread.join()
+    assert statuses == {"fuse": ("cached", ""), "other": ("done", "")}
+    assert order == ["other"]
+
+
+def test_the_failure_that_another_launcher_saw_is_not_tried_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    broken = job("fuse", fails(AssertionError("was run twice")))
+    thread = beside(
+        store, broken, lambda: store.refuse(broken.key, broken.record(), "failed", "cut.png")
+    )
+    thread.start()
+    statuses, _ = run(store, broken)
+    thread.join()
+    assert statuses["fuse"] == ("failed", "cut.png")
+
+
+def test_a_job_that_another_launcher_gave_up_is_run_here(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    given_up = job("fuse", writes("here"))
+    thread = beside(
+        store, given_up, lambda: store.refuse(given_up.key, given_up.record(), "interrupted", "x")
+    )
+    thread.start()
+    statuses, _ = run(store, given_up)
+    thread.join()
+    assert statuses["fuse"] == ("done", "")
+
+
+def test_a_job_whose_input_is_replaced_meanwhile_does_not_count(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    source = job("fuse", writes("a"))
+
+    def replaces(folder: Path, progress: Any) -> Mapping[str, Any]:
+        run(store, job("fuse", writes("b"), version="2"))
+        return {}
+
+    statuses, _ = run(store, source, stage("score", replaces, source))
+    assert statuses["score"][0] == "failed"
+    assert "set/method/fuse was replaced by another launcher" in statuses["score"][1]
+    assert not store.final(Key("set", "method", "score")).exists()
+
+
+def test_jobs_that_measure_time_come_last(tmp_path: Path) -> None:
+    _, begun = run(Store(tmp_path), job("profile", writes("t")), job("fuse", writes("a")))
+    assert begun == ["set/method/fuse", "set/method/profile"]
+
+
+def test_a_torn_record_leaves_nothing_in_the_finished_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    only = job("fuse", writes("a"))
+    folder = store.begin(only.key, only.record())
+    (folder / ".job.json.host-1.tmp").write_text('{"half')
+    run(store, only)
+    assert sorted(path.name for path in store.final(only.key).iterdir()) == ["job.json", "out.txt"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_failed_row(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "set").write_text("in the way")
+    statuses, _ = run(store, job("fuse", writes("a")))
+    assert statuses["fuse"][0] == "failed" and "can't be written" in statuses["fuse"][1]
