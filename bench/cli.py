@@ -13,11 +13,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.allocator import keep_freed_memory
 from bench.arguments import CONFIG, parser, words
 from bench.errors import UserError, named
+
+if TYPE_CHECKING:
+    from bench.jobs.execute import Outcome
 
 
 def _toml_value(text: str) -> Any:
@@ -88,13 +91,10 @@ def _config(args: argparse.Namespace) -> Any:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from bench.console import display
     from bench.jobs.run import dry_run, run
 
     config = _config(args)
-    console = Console()
     if args.dry_run:
         for line in dry_run(config):
             print(line)
@@ -105,22 +105,37 @@ def _run(args: argparse.Namespace) -> int:
         print(f"Nothing to do: all {cached} jobs of '{config.name}' are done and unchanged.")
     elif cached:
         print(f"{cached} of {len(outcome.statuses)} jobs were done already and were not run again.")
-    if not args.no_tables and cached < len(outcome.statuses):
-        _print_tables(console, config.run_folder, ())
+    problem = "" if args.no_tables else _new_tables(config.run_folder, outcome)
     print(f"Results: {config.run_folder}")
-    return 1 if outcome.some_failed else 0
+    return 1 if problem or outcome.some_failed else 0
+
+
+def _new_tables(run: Path, outcome: Outcome) -> str:
+    """Print and write the tables where anything is new; returns why they could not be written."""
+    from rich.console import Console
+
+    from bench.jobs.disk import disk_problem
+    from bench.report.derived import tables_are_current
+
+    if outcome.count("cached") == len(outcome.statuses) and tables_are_current(run):
+        return ""
+    try:
+        _print_tables(Console(), run, ())
+    except OSError as error:
+        problem = disk_problem(error, run)
+        if problem is None:
+            raise
+        print(f"bench: the tables are not written: {problem}", file=sys.stderr)
+        return problem
+    return ""
 
 
 def _print_tables(console: Any, run: Path, wanted: Sequence[str]) -> None:
     from bench.report.choice import choose
-    from bench.report.frame import read_jobs, read_results
-    from bench.report.render import terminal, write_files
-    from bench.report.tables import all_tables
+    from bench.report.derived import write_tables
+    from bench.report.render import terminal
 
-    tables = all_tables(read_results(run), read_jobs(run))
-    if wanted or tables:
-        write_files(tables, run / "tables")
-    for table in choose(tables, wanted):
+    for table in choose(write_tables(run), wanted):
         console.print(terminal(table))
         console.print()
 
@@ -484,6 +499,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        from bench.jobs.disk import disk_problem
+
+        problem = disk_problem(error, "the folder that was being written")
+        if problem is None:
+            raise
+        print(f"bench: {problem}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench.errors import UserError
+from bench.jobs.disk import disk_problem
 from bench.jobs.plan import Job, Plan
-from bench.jobs.provenance import provenance
+from bench.jobs.provenance import measured, provenance, start_measuring
 from bench.jobs.store import Key, Store
 
 
@@ -39,15 +39,9 @@ class Outcome:
         return any(s in ("failed", "skipped", "no weights") for s, _ in self.statuses.values())
 
 
-def _peak_memory() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def _run_one(job: Job, store: Store, display: Display) -> tuple[str, str]:
     record = job.record()
-    folder = store.begin(job.key, record)
-    started = time.time()
+    started = start_measuring()
 
     def finished(facts: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -55,14 +49,14 @@ def _run_one(job: Job, store: Store, display: Display) -> tuple[str, str]:
             "facts": {**record["facts"], **facts},
             "provenance": {
                 **provenance(),
-                "started": started,
-                "seconds": time.time() - started,
-                "peak_rss_bytes": _peak_memory(),
+                **measured(started),
             },
         }
 
     try:
+        folder = store.begin(job.key, record)
         facts = job.work(folder, lambda done, total: display.advanced(job, done, total))
+        store.finish(job.key, finished(facts))
     except KeyboardInterrupt:
         store.refuse(job.key, record, "interrupted", "stopped by the user; run again to continue")
         raise
@@ -70,15 +64,16 @@ def _run_one(job: Job, store: Store, display: Display) -> tuple[str, str]:
         store.refuse(job.key, record, "failed", str(error))
         return "failed", str(error)
     except Exception as error:
-        # A bug of ours or of a method must not cost the other rows; its traceback is shown.
-        import traceback
-
-        traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}"
+        reason = disk_problem(error, store.run) or _bug(error)
         store.refuse(job.key, record, "failed", reason)
         return "failed", reason
-    store.finish(job.key, finished(facts))
     return "done", ""
+
+
+def _bug(error: Exception) -> str:
+    # A bug of ours or of a method must not cost the other rows; its traceback is shown.
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def execute(plan: Plan, store: Store, display: Display) -> Outcome:

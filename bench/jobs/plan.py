@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.config import RunConfig
+from bench.config import RunConfig, as_record
 from bench.data import registry as data_registry
 from bench.errors import UserError
 from bench.jobs.data import DataPart, OpenedData, open_data
@@ -24,7 +24,8 @@ COST = "_cost"
 class Job:
     """One job. work(folder, progress) returns facts. needs: keys that must be done first.
 
-    unready: (status, reason) of a job that can't run at all, or None.
+    unready: (status, reason) of a job that can't run at all, or None. config: of the whole run,
+    with its seed, for the record alone.
     """
 
     key: Key
@@ -35,6 +36,7 @@ class Job:
     facts: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[Key, ...] = ()
     unready: tuple[str, str] | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """The part of job.json that is known before the job runs."""
@@ -46,6 +48,7 @@ class Job:
             "identity": self.identity,
             "options": dict(self.options),
             "facts": dict(self.facts),
+            "config": dict(self.config),
         }
 
 
@@ -222,4 +225,6 @@ def make_plan(config: RunConfig, store: Store) -> Plan:
                 jobs.append(_detect_job(config, data, row.name, fused, store, device))
     if "profile" in stages:
         jobs += [_profile_job(row) for row in rows]
+    record = as_record(config)
+    jobs = [replace(job, config=record) for job in jobs]
     return Plan(tuple(jobs), datasets, tuple(row.name for row in rows))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-
-from bench.config import RunConfig
+from bench.config import RunConfig, as_record
+from bench.data.contents import sealed, write_json
 from bench.jobs.execute import Display, Outcome, execute
 from bench.jobs.plan import Plan, make_plan
 from bench.jobs.provenance import provenance
-from bench.jobs.store import Store, write_json
+from bench.jobs.store import Store
 
 
 def _manifest(config: RunConfig, plan: Plan) -> dict[str, object]:
-    record = dataclasses.asdict(config)
-    record.pop("base")
     return {
-        "config": json.loads(json.dumps(record, default=str)),
+        "config": as_record(config),
+        "base": str(config.base),
         "methods": list(plan.methods),
         "datasets": list(plan.datasets),
         "stages": list(config.stages),
@@ -35,7 +32,7 @@ def prepare(config: RunConfig) -> tuple[Plan, Store]:
 def run(config: RunConfig, display: Display) -> Outcome:
     """Plan, execute, and leave run.json beside the jobs' folders."""
     plan, store = prepare(config)
-    write_json(store.run / "run.json", _manifest(config, plan))
+    write_json(store.run / "run.json", sealed(_manifest(config, plan)))
     return execute(plan, store, display)
 
 

@@ -7,6 +7,7 @@ under `.stale` first: it is never mixed in, and comes back when its identity is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.data.contents import contents, sealed, sweep, write_json
 from bench.errors import UserError
 
 RECORD = "job.json"
@@ -30,17 +32,6 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.method}/{self.folder}"
-
-
-def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Write JSON so that `path` is either the old or the new text."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(record, stream, indent=1, sort_keys=True, default=str)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -109,18 +100,36 @@ class Store:
         if partial.exists() and read_record(partial).get("identity") != record["identity"]:
             shutil.rmtree(partial)
         partial.mkdir(parents=True, exist_ok=True)
+        sweep(partial)
         write_json(partial / RECORD, {**record, "status": "running", "reason": ""})
         return partial
 
     def finish(self, key: Key, record: Mapping[str, Any]) -> None:
-        """Mark the working folder done and move it to its final place."""
+        """Mark the working folder done, with the hash of each of its files, and move it to its
+        final place.
+        """
         partial = self.partial(key)
-        write_json(partial / RECORD, {**record, "status": "done", "reason": ""})
+        sweep(partial)
+        files = contents(partial, leave_out=(RECORD,))
+        done = {**record, "status": "done", "reason": "", "files": files}
+        write_json(partial / RECORD, sealed(done))
         os.replace(partial, self.final(key))
 
     def refuse(self, key: Key, record: Mapping[str, Any], status: str, reason: str) -> None:
-        """Keep a job's failed, skipped or interrupted status; what it had made stays."""
-        self._put_aside(key)
+        """Keep a job's failed, skipped or interrupted status; what it had made stays.
+
+        A disk that takes no more is no error here: the caller knows the status, and the folder
+        says what it said before, or nothing.
+        """
         partial = self.partial(key)
-        partial.mkdir(parents=True, exist_ok=True)
-        write_json(partial / RECORD, {**record, "status": status, "reason": reason})
+        kept = {**record, "status": status, "reason": reason}
+        with contextlib.suppress(OSError):
+            self._put_aside(key)
+            partial.mkdir(parents=True, exist_ok=True)
+            sweep(partial)
+            try:
+                write_json(partial / RECORD, kept)
+            except OSError:
+                # On a full disk the new record fits only where the old one was.
+                (partial / RECORD).unlink(missing_ok=True)
+                write_json(partial / RECORD, kept)

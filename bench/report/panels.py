@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.data.pairs import PairSet
 from bench.errors import UserError
+from bench.report.derived import FIGURES, record_figures
 from bench.report.figures import Panel, qualitative
 from bench.report.footers import printed_name
 from bench.report.frame import read_jobs, read_results
@@ -54,6 +55,8 @@ def draw(run: Path, pairs: PairSet, ids: Sequence[str] = ()) -> tuple[Path, ...]
             if (folder / f"{id_}.png").is_file():
                 columns[printed_name(jobs, pairs.name, method)] = folder / f"{id_}.png"
         panels.append((id_, columns))
-    out = run / "figures" / f"panel-{pairs.name}"
+    out = run / FIGURES / f"panel-{pairs.name}"
     out.parent.mkdir(parents=True, exist_ok=True)
-    return qualitative(panels, out)
+    files = qualitative(panels, out)
+    record_figures(out.parent, files)
+    return files
