@@ -101,6 +101,12 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--convention", help="metric convention")
     parser.add_argument("--preset", help="detection recipe: quick or standard")
     parser.add_argument("--seeds", type=_seed_list, help="detection seeds, such as 0,1,2")
+    parser.add_argument(
+        "--from",
+        dest="repeat",
+        metavar="RUN.JSON",
+        help="repeat the run of this manifest as NAME-again, and say which numbers differ",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--no-tables", action="store_true")
 
@@ -198,6 +204,15 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     status.add_argument("--run")
     status.add_argument("--json", action="store_true")
+    verify = _add(
+        commands,
+        handlers,
+        "verify",
+        "hash every file of a run again and name what is changed, missing or foreign",
+        "bench verify results/demo",
+    )
+    verify.add_argument("results", help="folder of a run, of runs, or of a published run")
+    verify.add_argument("--json", action="store_true")
     data = commands.add_parser("data", help="check a data set or write the synthetic one")
     data_commands = data.add_subparsers(required=True, metavar="COMMAND")
     check = _add(

@@ -94,6 +94,8 @@ def _run(args: argparse.Namespace) -> int:
     from bench.console import display
     from bench.jobs.run import dry_run, run
 
+    if args.repeat:
+        return _run_again(args)
     config = _config(args)
     if args.dry_run:
         for line in dry_run(config):
@@ -108,6 +110,47 @@ def _run(args: argparse.Namespace) -> int:
     problem = "" if args.no_tables else _new_tables(config.run_folder, outcome)
     print(f"Results: {config.run_folder}")
     return 1 if problem or outcome.some_failed else 0
+
+
+def _run_again(args: argparse.Namespace) -> int:
+    from bench import again
+    from bench.console import display
+    from bench.jobs.provenance import provenance
+    from bench.jobs.run import dry_run, run
+
+    if args.config:
+        raise UserError("--from has the configuration of its run: leave out --config.")
+    manifest = again.read_manifest(Path(args.repeat))
+    config = again.configuration(manifest, _flags(args))
+    for line in again.circumstances(manifest, provenance()):
+        print(f"not as in the first run: {line}", file=sys.stderr)
+    if args.dry_run:
+        for line in dry_run(config):
+            print(line)
+        return 0
+    outcome = run(config, display())
+    others = again.other_identities(manifest, config.run_folder)
+    if others:
+        print(f"other code, weights, options or data than in the first run: {named(others)}")
+    problem = "" if args.no_tables else _new_tables(config.run_folder, outcome)
+    found = again.compare(manifest.run, config.run_folder)
+    for line in found.lines:
+        print(line)
+    print(f"Compared with {manifest.run}: {found.verdict}\nResults: {config.run_folder}")
+    return 1 if problem or outcome.some_failed or not found.same else 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from bench.verify import runs_in, verify
+
+    verdicts = {str(folder): verify(folder) for folder in runs_in(Path(args.results))}
+    if args.json:
+        print(json.dumps({name: found.record() for name, found in verdicts.items()}, indent=1))
+    else:
+        for name, found in verdicts.items():
+            lines = found.lines()
+            print("\n".join([*lines[:-1], f"{name}: {lines[-1]}"]))
+    return 1 if any(found.differences for found in verdicts.values()) else 0
 
 
 def _new_tables(run: Path, outcome: Outcome) -> str:
@@ -468,6 +511,7 @@ HANDLERS = {
     "datasets": _datasets,
     "metrics": _metrics,
     "doctor": _doctor,
+    "verify": _verify,
     "status": _status,
     "data_check": _data_check,
     "data_synth": _data_synth,
@@ -502,7 +546,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         from bench.jobs.disk import disk_problem
 
-        problem = disk_problem(error, "the folder that was being written")
+        problem = disk_problem(error, None)
         if problem is None:
             raise
         print(f"bench: {problem}", file=sys.stderr)

@@ -34,9 +34,9 @@ def resident() -> int:
 
 def make_data(folder: Path, pairs: int) -> None:
     """`pairs` pairs under visible/ and infrared/, hard links to `KINDS` rendered ones."""
-    generate(folder / "kinds", seed=0, pairs=(KINDS, 0, 0), size=(64, 48), layout="folder")
+    generate(folder / "kinds", seed=0, pairs=(KINDS, 0, 0), size=(64, 48))
     for kind in ("visible", "infrared"):
-        files = sorted((folder / "kinds" / kind).iterdir())
+        files = sorted((folder / "kinds" / "train" / kind).iterdir())
         (folder / "many" / kind).mkdir(parents=True)
         for number in range(pairs):
             source = files[number % len(files)]

@@ -16,17 +16,20 @@ _SENTENCES = {
 }
 
 
-def disk_problem(error: BaseException, folder: Path | str) -> str | None:
+def disk_problem(error: BaseException, folder: Path | None) -> str | None:
     """What the error says about the disk, or None where it is about something else.
 
-    folder: named where the error names no file, or one below it.
+    folder: where the work is done, if that is one place; named where the error names no file, or
+    one below it.
     """
     sentence = _SENTENCES.get(_number(error) or 0)
     if sentence is None:
         return None
     named = getattr(error, "filename", None)
-    place = Path(str(named)) if named else folder
-    return sentence.format(folder if place.is_relative_to(folder) else place)
+    place = Path(str(named)) if named else None
+    if folder is not None and (place is None or place.is_relative_to(folder)):
+        place = folder
+    return sentence.format(place or "the folder that was being written")
 
 
 def _number(error: BaseException) -> int | None:

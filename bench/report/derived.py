@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ TABLES, FIGURES = "tables", "figures"
 
 def jobs_digest(run: Path) -> str:
     """Hex hash over the records of all jobs of a run and the order in which they were asked for."""
-    asked = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    asked = _object(run / "run.json")
     order = [asked.get(key) for key in ("methods", "datasets", "stages")]
     digest = hashlib.sha256(json.dumps(order).encode())
     for path in sorted(run.glob("[!.]*/*/*/job.json")):
@@ -42,12 +42,18 @@ def jobs_digest(run: Path) -> str:
     return digest.hexdigest()
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def _object(path: Path) -> dict[str, Any]:
+    """The JSON object in the file, or {} where there is none that can be read."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) and seal_holds(record) else {}
+    return record if isinstance(record, dict) else {}
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    record = _object(folder / RECORD)
+    return record if seal_holds(record) else {}
 
 
 def write_tables(run: Path) -> tuple[Table, ...]:
@@ -101,13 +107,13 @@ def check_derived(run: Path) -> list[Difference]:
     return found + [d for d in _out_of_date(run) if d.file not in known]
 
 
-def check_recorded(folder: Path) -> list[Difference]:
+def check_recorded(folder: Path, leave_out: Collection[str] = ()) -> list[Difference]:
     """The differences between a folder and the record of its files that lies in it."""
     record = _record(folder)
     if "files" not in record:
-        why = "absent, or no longer what was written"
+        why = "absent, or not what was written: have these files made anew"
         return [Difference("unsealed", RECORD, why)]
-    return differences(folder, record["files"], leave_out=(RECORD,))
+    return differences(folder, record["files"], leave_out=(RECORD, *leave_out))
 
 
 def _out_of_date(run: Path) -> list[Difference]:
