@@ -20,8 +20,9 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Difference:
-    """A file that is not what a record says. kind: "changed", "missing", "foreign" or "unsealed";
-    file: relative to the folder that was looked at; why: what to know about it, or "".
+    """A file that is not what a record says. kind: "changed", "missing", "foreign", "unsealed"
+    (without hashes) or "outdated" (older than what it is made of). file: relative to the folder
+    that was looked at. why: what to know about it, or "".
     """
 
     kind: str
@@ -111,6 +112,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write a JSON object as `write_text` does."""
     write_text(path, json.dumps(record, indent=1, sort_keys=True, default=str) + "\n")
+
+
+def settle(folder: Path) -> None:
+    """Have the disk hold every file of `folder`: a power cut can't take them back, and a disk that
+    could not write them after all says so now.
+    """
+    for name in files_in(folder):
+        with (folder / name).open("r+b") as stream:
+            os.fsync(stream.fileno())
 
 
 def sweep(folder: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.data.contents import contents, sealed, sweep, write_json
+from bench.data.contents import contents, sealed, settle, sweep, write_json
 from bench.errors import UserError
 
 RECORD = "job.json"
@@ -41,6 +41,12 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def _remove(folder: Path) -> None:
+    # Without its record first: a removal that is cut off must not pass for work to be continued.
+    (folder / RECORD).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 class Store:
@@ -90,7 +96,7 @@ class Store:
         target = self._stale(key, str(read_record(final).get("identity", "unknown")))
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            shutil.rmtree(target)
+            _remove(target)
         os.replace(final, target)
 
     def begin(self, key: Key, record: Mapping[str, Any]) -> Path:
@@ -98,7 +104,7 @@ class Store:
         self._put_aside(key)
         partial = self.partial(key)
         if partial.exists() and read_record(partial).get("identity") != record["identity"]:
-            shutil.rmtree(partial)
+            _remove(partial)
         partial.mkdir(parents=True, exist_ok=True)
         sweep(partial)
         write_json(partial / RECORD, {**record, "status": "running", "reason": ""})
@@ -110,6 +116,7 @@ class Store:
         """
         partial = self.partial(key)
         sweep(partial)
+        settle(partial)
         files = contents(partial, leave_out=(RECORD,))
         done = {**record, "status": "done", "reason": "", "files": files}
         write_json(partial / RECORD, sealed(done))

@@ -117,18 +117,19 @@ def check_recorded(folder: Path, leave_out: Collection[str] = ()) -> list[Differ
 
 
 def _out_of_date(run: Path) -> list[Difference]:
-    recorded = _record(run / TABLES).get("files")
-    if recorded is None:
+    record = _record(run / TABLES)
+    if not record:
         return []
+    recorded, outdated = record["files"], record["made_from"] != jobs_digest(run)
     again = Path(tempfile.mkdtemp())
     try:
         write_files(all_tables(read_results(run), read_jobs(run)), again)
         now = contents(again)
     finally:
         shutil.rmtree(again)
-    why = "the jobs give another one now: bench tables writes it anew"
+    why = "the jobs give another one: bench tables writes it anew"
     return [
-        Difference("changed" if name in recorded else "missing", f"{TABLES}/{name}", why)
+        Difference("outdated" if outdated else "changed", f"{TABLES}/{name}", why)
         for name, state in now.items()
         if recorded.get(name) != state
     ]
