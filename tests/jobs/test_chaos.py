@@ -54,9 +54,10 @@ def killed_at_removal(number: int, store: Store, record: dict[str, str]) -> bool
 
         def watch(event: str, arguments: tuple[object, ...]) -> None:
             nonlocal removals
-            removals += event in ("os.remove", "os.rmdir")
-            if removals == number:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if event in ("os.remove", "os.rmdir"):
+                removals += 1
+                if removals == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(watch)
         try:
