@@ -1,7 +1,13 @@
-"""`bench run --from`: repeat a run from its manifest, and say which numbers came out different."""
+"""`bench run --from`: repeat a run from its manifest, and say which numbers came out different.
+
+The manifest is the run.json of a run, whose values and images are compared one by one, or the
+manifest.json of a published one, beside which only tables lie.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -15,8 +21,10 @@ from bench.config import RunConfig, from_record
 from bench.errors import UserError
 from bench.jobs.store import RECORD, read_record
 from bench.report.frame import Jobs, read_jobs, read_results
+from bench.report.render import to_csv
+from bench.report.tables import all_tables
 
-MANIFEST = "run.json"
+MANIFEST, PUBLISHED = "run.json", "manifest.json"
 KEYS = ["dataset", "method", "stage", "item", "seed", "name"]
 # Of a profile only these can be the same twice; the others are times and memory.
 COUNTED = ("params", "macs")
@@ -26,10 +34,15 @@ CIRCUMSTANCES = ("bench", "python", "system", "processor", "gpu", "cuda", "drive
 
 @dataclass(frozen=True)
 class Manifest:
-    """A run.json: its run's folder, and what it says."""
+    """folder: that of the run, or of its published tables. record: what the manifest says."""
 
-    run: Path
+    folder: Path
     record: Mapping[str, Any]
+
+    @property
+    def published(self) -> bool:
+        """Whether tables are all that there is to compare with."""
+        return not (self.folder / MANIFEST).is_file() and (self.folder / PUBLISHED).is_file()
 
 
 @dataclass(frozen=True)
@@ -50,13 +63,16 @@ class Comparison:
         """The sentence at the end."""
         if not self.values and not self.images:
             return "no numbers and no images lie beside the manifest."
-        state = f"{len(self.lines)} lines above differ" if self.lines else "all are the same"
+        count = len(self.lines)
+        lines = "one line above says" if count == 1 else f"{count} lines above say"
+        state = f"{lines} what differs" if count else "all are the same"
         return f"{self.values} numbers and {self.images} images, {state}."
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest at `path`, a file or the folder of a run. Raises UserError if it is none."""
-    file = path / MANIFEST if path.is_dir() else path
+    """The manifest at `path`, a file or its folder. Raises UserError if it is none."""
+    names = (path / name for name in (MANIFEST, PUBLISHED))
+    file = next((file for file in names if file.is_file()), path)
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -64,7 +80,10 @@ def read_manifest(path: Path) -> Manifest:
     except ValueError:
         record = None
     if not isinstance(record, dict) or not {"config", "jobs", "provenance"} <= record.keys():
-        raise UserError(f"{file} is no manifest of a run: give the run.json of a bench run.")
+        raise UserError(
+            f"{file} is no manifest of a run: give the run.json of a bench run, or the "
+            "manifest.json that bench publish wrote."
+        )
     return Manifest(file.resolve().parent, record)
 
 
@@ -81,9 +100,9 @@ def configuration(manifest: Manifest, flags: Mapping[str, Any]) -> RunConfig:
             options.pop("root", None)
     base = Path(manifest.record.get("base", "."))
     config = from_record(record, base if base.is_dir() else Path.cwd(), flags)
-    if config.run_folder.resolve() == manifest.run:
+    if config.run_folder.resolve() == manifest.folder:
         raise UserError(
-            f"{manifest.run} is the run to be repeated: choose another --name or --results."
+            f"{manifest.folder} is the run to be repeated: choose another --name or --results."
         )
     return config
 
@@ -106,17 +125,56 @@ def circumstances(manifest: Manifest, now: Mapping[str, Any]) -> list[str]:
 
 def other_identities(manifest: Manifest, after: Path) -> list[str]:
     """Jobs of the run `after` whose code, weights, options or data are not those of the first."""
-    then, jobs = manifest.record["jobs"], read_manifest(after).record["jobs"]
+    then, jobs = _identities(manifest), _identities(read_manifest(after))
     return [key for key, identity in jobs.items() if then.get(key, identity) != identity]
 
 
-def compare(before: Path, after: Path) -> Comparison:
+def _identities(manifest: Manifest) -> dict[str, str]:
+    jobs = manifest.record["jobs"].items()
+    return {key: job["identity"] if isinstance(job, dict) else job for key, job in jobs}
+
+
+def compare(manifest: Manifest, after: Path) -> Comparison:
+    """Everything of the run `after` beside what lies with the manifest."""
+    if manifest.published:
+        return compare_tables(manifest.folder, after)
+    return compare_runs(manifest.folder, after)
+
+
+def compare_runs(before: Path, after: Path) -> Comparison:
     """Every number and fused image of `after` beside that of `before`."""
     old, new = read_jobs(before), read_jobs(after)
     lines = [*_statuses(old, new)]
     values_differ, values = _values(read_results(before), read_results(after))
     images_differ, images = _images(before, after, new)
     return Comparison((*lines, *images_differ, *values_differ), values, images)
+
+
+def compare_tables(before: Path, after: Path) -> Comparison:
+    """The means in the tables of the run `after` beside those of the published files in `before`.
+
+    Rows and columns that only one of them has are left out.
+    """
+    lines, means = [], 0
+    for table in all_tables(read_results(after), read_jobs(after)):
+        file = before / f"{table.name}.csv"
+        if not file.is_file():
+            continue
+        old = {row["method"]: row for row in csv.DictReader(io.StringIO(file.read_text("utf-8")))}
+        for row in csv.DictReader(io.StringIO(to_csv(table))):
+            was = old.get(row["method"], {})
+            for column in row:
+                if column not in was or not column.endswith("_mean") or _is_measured(column):
+                    continue
+                means += 1
+                if row[column] != was[column]:
+                    change = f"is {row[column]}, was {was[column]}"
+                    lines.append(f"{table.name} {row['method']} {column}: {change}")
+    return Comparison(tuple(lines), means, 0)
+
+
+def _is_measured(column: str) -> bool:
+    return column.startswith(("ms_", "peak_bytes"))
 
 
 def _statuses(old: Jobs, new: Jobs) -> Iterator[str]:

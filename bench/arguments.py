@@ -104,8 +104,9 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="repeat",
-        metavar="RUN.JSON",
-        help="repeat the run of this manifest as NAME-again, and say which numbers differ",
+        metavar="MANIFEST",
+        help="repeat the run of this run.json (or published manifest.json) as NAME-again, and say "
+        "which numbers differ",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--no-tables", action="store_true")

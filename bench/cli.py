@@ -133,10 +133,10 @@ def _run_again(args: argparse.Namespace) -> int:
     if others:
         print(f"other code, weights, options or data than in the first run: {named(others)}")
     problem = "" if args.no_tables else _new_tables(config.run_folder, outcome)
-    found = again.compare(manifest.run, config.run_folder)
+    found = again.compare(manifest, config.run_folder)
     for line in found.lines:
         print(line)
-    print(f"Compared with {manifest.run}: {found.verdict}\nResults: {config.run_folder}")
+    print(f"Compared with {manifest.folder}: {found.verdict}\nResults: {config.run_folder}")
     return 1 if problem or outcome.some_failed or not found.same else 0
 
 

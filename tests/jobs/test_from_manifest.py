@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bench.again import circumstances, compare, configuration, read_manifest
+from bench.again import circumstances, compare_runs, configuration, read_manifest
 from bench.cli import main
 from bench.config import as_record, from_record, read
 from bench.data.contents import sealed, write_json
@@ -130,11 +130,29 @@ def test_a_manifest_without_its_results_is_nothing_to_compare_with(
     assert (project / "results" / "t-again" / "run.json").is_file()
 
 
+def test_a_published_run_is_repeated_and_its_means_compared(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", "--run", "results/t", "--to", "public"]) == 0
+    code, out, _ = again(capsys, "public/manifest.json")
+    assert code == 0 and "24 numbers and 0 images, all are the same." in out
+    table = project / "public" / "fusion-tno.csv"
+    head, first, *rest = table.read_text().splitlines()
+    column = head.split(",").index("SD_mean")
+    cells = first.split(",")
+    was, cells[column] = cells[column], "1.5"
+    table.write_text("\n".join([head, ",".join(cells), *rest]) + "\n")
+    code, out, _ = again(capsys, "public")
+    assert code == 1
+    assert f"fusion-tno average SD_mean: is {was}, was 1.5\n" in out
+    assert "1 lines above differ" not in out
+
+
 def test_comparison_of_all_stages(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     first, second = write_run(tmp_path / "a" / "demo"), write_run(tmp_path / "b" / "demo")
-    same = compare(first, second)
+    same = compare_runs(first, second)
     assert same.lines == () and same.values > 1000
 
     def change(place: str, old: str, new: str) -> None:
@@ -161,7 +179,7 @@ def test_comparison_of_all_stages(tmp_path: Path) -> None:
     value = float(params.rpartition(",")[2])
     change(f"_cost/{method}/profile", params, f"480x640,,params,{value + 5!r}")
     (second / "msrs" / method / "score").rename(second / "msrs" / method / "gone")
-    found = compare(first, second)
+    found = compare_runs(first, second)
     assert found.lines == (
         f"m3fd-detection/{method}/detect AP50: 1 of 14 values differ, by at most inf",
         f"_cost/{method}/profile params: 1 of 2 values differ, by at most 5",
