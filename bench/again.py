@@ -168,9 +168,18 @@ def compare_tables(before: Path, after: Path) -> Comparison:
                     continue
                 means += 1
                 if row[column] != was[column]:
-                    change = f"is {row[column]}, was {was[column]}"
+                    change = _change(was[column], row[column])
                     lines.append(f"{table.name} {row['method']} {column}: {change}")
     return Comparison(tuple(lines), means, 0)
+
+
+def _change(before: str, after: str) -> str:
+    try:
+        gap = f", a difference of {abs(float(after) - float(before)):.3g}"
+    except ValueError:
+        # A cell without a number says why.
+        gap = ""
+    return f"is {after}, was {before}{gap}"
 
 
 def _is_measured(column: str) -> bool:

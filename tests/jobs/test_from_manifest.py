@@ -144,7 +144,7 @@ def test_a_published_run_is_repeated_and_its_means_compared(
     table.write_text("\n".join([head, ",".join(cells), *rest]) + "\n")
     code, out, _ = again(capsys, "public")
     assert code == 1
-    assert f"fusion-tno average SD_mean: is {was}, was 1.5\n" in out
+    assert f"fusion-tno average SD_mean: is {was}, was 1.5, a difference of " in out
     assert "1 lines above differ" not in out
 
 
