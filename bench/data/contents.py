@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,8 @@ def seal_holds(record: Mapping[str, Any]) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 so that `path` is either the old or the new text, and nothing else is left."""
-    temporary = path.with_name(path.name + TEMPORARY[0])
+    # Several launchers may write the same file at the same time.
+    temporary = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}{TEMPORARY[0]}")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
@@ -124,7 +126,24 @@ def settle(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writes that a kill or a full disk cut off have left in `folder`."""
+    """Remove what writes that a kill or a full disk cut off have left in `folder`; what another
+    living process, or one of another machine, has begun with `write_text` stays.
+    """
     for path in folder.iterdir():
-        if path.name.endswith(TEMPORARY) and not path.is_dir():
+        if path.name.endswith(TEMPORARY) and not path.is_dir() and not _is_in_use(path.name):
             path.unlink(missing_ok=True)
+
+
+def _is_in_use(name: str) -> bool:
+    host, _, number = name.removesuffix(TEMPORARY[0]).rpartition("-")
+    if not (name.startswith(".") and number.isdigit()) or int(number) == os.getpid():
+        return False
+    if not host.endswith(f".{platform.node()}"):
+        return True
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -6,6 +6,8 @@ import errno
 import re
 from pathlib import Path
 
+from bench.data.contents import TEMPORARY
+
 _SENTENCES = {
     errno.ENOSPC: "no space left in {}: free some and run again",
     errno.EDQUOT: "the disk quota of {} is used up: free some space and run again",
@@ -27,6 +29,8 @@ def disk_problem(error: BaseException, folder: Path | None) -> str | None:
         return None
     named = getattr(error, "filename", None)
     place = Path(str(named)) if named else None
+    if place is not None and place.name.endswith(TEMPORARY):
+        place = place.parent
     if folder is not None and (place is None or place.is_relative_to(folder)):
         place = folder
     return sentence.format(place or "the folder that was being written")

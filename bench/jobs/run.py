@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.config import RunConfig, as_record
-from bench.data.contents import sealed, write_json
+from bench.data.contents import sealed, sweep, write_json
 from bench.jobs.execute import Display, Outcome, execute
 from bench.jobs.plan import Plan, make_plan
 from bench.jobs.provenance import provenance
@@ -32,6 +32,7 @@ def prepare(config: RunConfig) -> tuple[Plan, Store]:
 def run(config: RunConfig, display: Display) -> Outcome:
     """Plan, execute, and leave run.json beside the jobs' folders."""
     plan, store = prepare(config)
+    sweep(store.run)
     write_json(store.run / "run.json", sealed(_manifest(config, plan)))
     return execute(plan, store, display)
 

@@ -66,12 +66,13 @@ def write_tables(run: Path) -> tuple[Table, ...]:
     before: Mapping[str, Any] = _record(folder).get("files", {})
     if not tables and not before:
         return ()
-    written = {path.name for path in write_files(tables, folder)}
+    folder.mkdir(exist_ok=True)
     sweep(folder)
+    written = {path.name for path in write_files(tables, folder)}
     for name in set(before) - written:
         old = folder / name
         if old.is_file() and sha256_of_file(old) == before[name]["sha256"]:
-            old.unlink()
+            old.unlink(missing_ok=True)
     files = {name: state for name, state in contents(folder).items() if name in written}
     write_json(folder / RECORD, sealed({"made_from": digest, "files": files}))
     return tables

@@ -110,7 +110,7 @@ def test_a_read_only_results_folder_is_one_sentence(
     assert "can't be written (Read-only file system)" in err and err.count("\n") == 1
     assert main(["tables"]) == 2
     err = capsys.readouterr().err
-    assert "is on a read-only file system" in err and err.count("\n") == 1
+    assert "t/tables is on a read-only file system" in err and err.count("\n") == 1
     assert files_in(small_disk) == before and verify(small_disk / "t").differences == ()
 
 

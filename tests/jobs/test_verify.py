@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.cli import main
-from bench.data.contents import contents, differences, seal_holds, sealed, write_json
+from bench.data.contents import contents, differences, seal_holds, sealed, sweep, write_json
 from bench.jobs.store import read_record
 from bench.verify import verify
 
@@ -202,7 +205,11 @@ def test_tables_that_a_kill_cut_off_are_written_by_the_next_run(
 ) -> None:
     whole = (run / "tables" / "fusion-tno.csv").read_bytes()
     (run / "tables" / "fusion-tno.csv").write_bytes(whole[:50])
-    (run / "tables" / "fusion-tno.md.tmp").write_text("half")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    name = f".fusion-tno.md.{platform.node()}-{gone.pid}.tmp"
+    (run / "tables" / name).write_text("half")
+    (run / name.replace("fusion-tno.md", "run.json")).write_text("half")
     capsys.readouterr()
     assert main(["run"]) == 0
     assert "Nothing to do" in capsys.readouterr().out
@@ -230,6 +237,19 @@ def test_what_a_record_says_of_the_machine(run: Path) -> None:
     assert made["packages"]["torch"] and made["bench"] is not None
     assert {"commit", "dirty", "gpu", "cuda", "driver", "seconds"} <= made.keys()
     assert record["config"]["seed"] == 0 and record["config"]["methods"] == ["average", "max"]
+
+
+def test_only_writes_that_nobody_continues_are_swept(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here = platform.node()
+    torn = ["00.png.tmp", "seed0.json.part", f".a.json.{here}-{gone.pid}.tmp"]
+    torn += [f".a.json.{here}-{os.getpid()}.tmp"]
+    kept = [f".a.json.{here}-{os.getppid()}.tmp", f".a.json.elsewhere-{gone.pid}.tmp", "a.png"]
+    for name in (*torn, *kept):
+        (tmp_path / name).write_text("")
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
 
 
 def test_contents_and_their_differences(tmp_path: Path) -> None:
