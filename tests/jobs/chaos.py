@@ -38,7 +38,7 @@ threads = 1
 device = "cpu"
 [data.synthetic]
 pairs = [4, 1, {images}]
-size = [128, 96]
+size = [{size}]
 [score]
 metrics = ["EN", "MI", "AG", "SD", "VIF", "SSIM", "Qabf"]
 [detect]
@@ -70,10 +70,12 @@ class Tally:
         ]
 
 
-def prepare(base: Path, *, stages: Sequence[str], images: int) -> None:
+def prepare(base: Path, *, stages: Sequence[str], images: int, size: str = "128x96") -> None:
     """A project in `base`: its configuration, and its data, which is no part of the test."""
     base.mkdir(parents=True, exist_ok=True)
-    (base / "bench.toml").write_text(CONFIG.format(stages=json.dumps(list(stages)), images=images))
+    (base / "bench.toml").write_text(
+        CONFIG.format(stages=json.dumps(list(stages)), images=images, size=size.replace("x", ","))
+    )
     subprocess.run(
         [*_command(), "run", "--dry-run"], cwd=base, env=_environment(base), check=True, stdout=-3
     )
@@ -279,6 +281,7 @@ def main() -> int:
     arguments.add_argument("--steps", help="all, or the number of random steps to try")
     arguments.add_argument("--stages", default="fuse,score,detect")
     arguments.add_argument("--images", type=int, default=40, help="scored images")
+    arguments.add_argument("--size", default="128x96", help="of the images, width x height")
     asked = arguments.parse_args()
     base = asked.folder.resolve()
     shutil.rmtree(base, ignore_errors=True)
@@ -286,7 +289,7 @@ def main() -> int:
     def say(line: str) -> None:
         print(line, flush=True)
 
-    prepare(base, stages=asked.stages.split(","), images=asked.images)
+    prepare(base, stages=asked.stages.split(","), images=asked.images, size=asked.size)
     if asked.steps:
         draw = random.Random(asked.seed)
         steps = (
