@@ -125,12 +125,15 @@ def settle(folder: Path) -> None:
             os.fsync(stream.fileno())
 
 
-def sweep(folder: Path) -> None:
-    """Remove what writes that a kill or a full disk cut off have left in `folder`; what another
-    living process, or one of another machine, has begun with `write_text` stays.
+def sweep(folder: Path, *, shared: bool = False) -> None:
+    """Remove what writes that a kill or a full disk cut off have left in `folder`.
+
+    shared: others may write there now; what a living process, or one of another machine, has begun
+    with `write_text` stays.
     """
     for path in folder.iterdir():
-        if path.name.endswith(TEMPORARY) and not path.is_dir() and not _is_in_use(path.name):
+        torn = path.name.endswith(TEMPORARY) and not path.is_dir()
+        if torn and not (shared and _is_in_use(path.name)):
             path.unlink(missing_ok=True)
 
 

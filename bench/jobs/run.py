@@ -32,7 +32,7 @@ def prepare(config: RunConfig) -> tuple[Plan, Store]:
 def run(config: RunConfig, display: Display) -> Outcome:
     """Plan, execute, and leave run.json beside the jobs' folders."""
     plan, store = prepare(config)
-    sweep(store.run)
+    sweep(store.run, shared=True)
     write_json(store.run / "run.json", sealed(_manifest(config, plan)))
     return execute(plan, store, display)
 

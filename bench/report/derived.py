@@ -67,7 +67,7 @@ def write_tables(run: Path) -> tuple[Table, ...]:
     if not tables and not before:
         return ()
     folder.mkdir(exist_ok=True)
-    sweep(folder)
+    sweep(folder, shared=True)
     written = {path.name for path in write_files(tables, folder)}
     for name in set(before) - written:
         old = folder / name

@@ -248,8 +248,10 @@ def test_only_writes_that_nobody_continues_are_swept(tmp_path: Path) -> None:
     kept = [f".a.json.{here}-{os.getppid()}.tmp", f".a.json.elsewhere-{gone.pid}.tmp", "a.png"]
     for name in (*torn, *kept):
         (tmp_path / name).write_text("")
-    sweep(tmp_path)
+    sweep(tmp_path, shared=True)
     assert {path.name for path in tmp_path.iterdir()} == set(kept)
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_contents_and_their_differences(tmp_path: Path) -> None:
