@@ -117,6 +117,13 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=_seed_list, help="detection seeds, such as 0,1,2")
     parser.add_argument("--jobs", type=int, help="local worker processes (1: in this one)")
     parser.add_argument("--executor", help="local, slurm or dask; see docs/cluster.md")
+    parser.add_argument(
+        "--from",
+        dest="repeat",
+        metavar="MANIFEST",
+        help="repeat the run of this run.json (or published manifest.json) as NAME-again, and say "
+        "which numbers differ",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would run and why")
     parser.add_argument("--no-tables", action="store_true")
 
@@ -242,6 +249,15 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     _add_run_choice(status)
     status.add_argument("--json", action="store_true")
     status.add_argument("--watch", action="store_true", help="follow them to the end")
+    verify = _add(
+        commands,
+        handlers,
+        "verify",
+        "hash every file of a run again and name what is changed, missing or foreign",
+        "bench verify results/demo",
+    )
+    verify.add_argument("results", help="folder of a run, of runs, or of a published run")
+    verify.add_argument("--json", action="store_true")
     data = commands.add_parser("data", help="check a data set or write the synthetic one")
     data_commands = data.add_subparsers(required=True, metavar="COMMAND")
     check = _add(

@@ -13,11 +13,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.allocator import keep_freed_memory
 from bench.arguments import CONFIG, parser, words
 from bench.errors import UserError, named
+
+if TYPE_CHECKING:
+    pass
 
 
 def _toml_value(text: str) -> Any:
@@ -90,29 +93,21 @@ def _config(args: argparse.Namespace) -> Any:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from bench.commands import report
-    from bench.console import display
-    from bench.jobs.run import dry_run, run
+    from bench.commands import runs
 
-    config = _config(args)
-    if args.dry_run:
-        for line in dry_run(config):
-            print(line)
-        return 0
-    shown = display()
-    try:
-        outcome = run(config, shown)
-    finally:
-        shown.close()
-    cached = outcome.count("cached")
-    if cached == len(outcome.statuses):
-        print(f"Nothing to do: all {cached} jobs of '{config.name}' are done and unchanged.")
-    elif cached:
-        print(f"{cached} of {len(outcome.statuses)} jobs were done already and were not run again.")
-    if not args.no_tables and cached < len(outcome.statuses):
-        report.tables(config.run_folder)
-    print(f"Results: {config.run_folder}")
-    return 1 if outcome.some_failed else 0
+    if args.repeat:
+        if args.config:
+            raise UserError("--from has the configuration of its run: leave out --config.")
+        return runs.repeat(
+            Path(args.repeat), _flags(args), dry=args.dry_run, tables=not args.no_tables
+        )
+    return runs.run(_config(args), dry=args.dry_run, tables=not args.no_tables)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from bench.commands import runs
+
+    return runs.verify(Path(args.results), as_json=args.json)
 
 
 def _run_folder(args: argparse.Namespace) -> Path:
@@ -452,6 +447,7 @@ HANDLERS = {
     "datasets": _datasets,
     "metrics": _metrics,
     "doctor": _doctor,
+    "verify": _verify,
     "status": _status,
     "data_check": _data_check,
     "data_synth": _data_synth,
@@ -484,10 +480,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        from bench.jobs.disk import disk_problem
+
         # The disk said no, which is nobody's bug: no permission, no space, no such file.
         if error.errno is None:
             raise
-        problem = UserError(f"{error.filename or 'A file'} can't be used: {error.strerror}.")
+        sentence = f"{error.filename or 'A file'} can't be used: {error.strerror}."
+        problem = UserError(disk_problem(error, None) or sentence)
         print(f"bench: {problem}", file=sys.stderr)
         return 2
 

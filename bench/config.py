@@ -6,11 +6,12 @@ often. Relative paths are relative to the configuration file.
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -161,6 +162,22 @@ class RunConfig:
         return self.path(self.results) / self.name
 
 
+def as_record(config: RunConfig) -> dict[str, Any]:
+    """The configuration as plain JSON values, without the folder that its paths start from."""
+    record: dict[str, Any] = json.loads(json.dumps(asdict(config), default=str))
+    record.pop("base")
+    return record
+
+
+def from_record(record: Mapping[str, Any], base: Path, flags: Mapping[str, Any]) -> RunConfig:
+    """The configuration that `as_record` wrote, with flags on top; see `read` for these."""
+    raw = dict(record)
+    data, detect = dict(raw.pop("data", {})), dict(raw.pop("detect", {}))
+    options, overrides = data.pop("options", {}), detect.pop("overrides", {})
+    raw |= {"data": {**data, **options}, "detect": {**detect, **overrides}}
+    return _resolved(raw, base, flags)
+
+
 def toml_value(text: str) -> Any:
     """`text` as a TOML value; a bare word is a string."""
     try:
@@ -272,6 +289,10 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
             # Besides broken syntax: no UTF-8, numbers of thousands of digits, endless nesting.
             raise UserError(f"{path} is not valid TOML: {error}.") from None
         base = path.resolve().parent
+    return _resolved(raw, base, flags)
+
+
+def _resolved(raw: dict[str, Any], base: Path, flags: Mapping[str, Any]) -> RunConfig:
     for dotted, value in flags.items():
         *parents, last = dotted.split(".")
         table = raw

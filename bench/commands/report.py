@@ -15,17 +15,11 @@ from bench.errors import UserError
 
 def tables(run: Path, wanted: Sequence[str] = (), *, intervals: bool = False) -> None:
     """Write all tables of the run, and print the wanted ones (all for no words)."""
-    from bench.report.choice import choose
-    from bench.report.frame import read_jobs, read_results
-    from bench.report.render import terminal, write_files
-    from bench.report.tables import all_tables
+    from bench.report.derived import write_tables
+    from bench.report.render import terminal
 
-    made = all_tables(read_results(run), read_jobs(run))
-    chosen = choose(made, wanted)
-    if made:
-        write_files(made, run / "tables", intervals=intervals)
     console = Console()
-    for table in chosen:
+    for table in write_tables(run, wanted, intervals=intervals):
         console.print(terminal(table, intervals=intervals))
         console.print()
 
@@ -48,6 +42,7 @@ def figures(run: Path, load: Callable[[str], PairSet], args: argparse.Namespace)
 
     Raises the first such UserError if nothing could be drawn.
     """
+    from bench.report.derived import FIGURES, record_figures
     from bench.report.figure_list import draw
     from bench.report.figures import Box
     from bench.report.source import Source
@@ -58,14 +53,16 @@ def figures(run: Path, load: Callable[[str], PairSet], args: argparse.Namespace)
     source = Source(run, load, args.methods or (), args.pairs or (), crops)
     datasets = (args.dataset,) if args.dataset else source.jobs.datasets
     problems = []
-    drawn = 0
+    drawn: list[Path] = []
     for figure, dataset, files in draw(source, args.numbers, datasets):
         if isinstance(files, UserError):
             problems.append((figure, dataset, files))
             continue
-        drawn += 1
+        drawn += files
         for path in files:
             print(path)
+    if drawn:
+        record_figures(run / FIGURES, drawn)
     if problems and not drawn:
         raise problems[0][2]
     for figure, dataset, problem in problems if args.numbers else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -61,13 +62,14 @@ class Inventory:
         """Keep the cache; a folder that can't be written only costs the next run's time."""
         if not self._changed:
             return
+        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
             temporary.write_text(json.dumps(self.files), encoding="utf-8")
             os.replace(temporary, self._path)
         except OSError:
-            return
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def fingerprint(pairs: Iterable[Pair], inventory: Inventory) -> str:

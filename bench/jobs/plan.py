@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.config import RunConfig
+from bench.config import RunConfig, as_record
 from bench.data import registry as data_registry
 from bench.errors import UserError
 from bench.jobs.data import DataPart, OpenedData, open_data
@@ -25,7 +25,7 @@ class Job:
     """One job. work(folder, progress) returns facts. needs: keys that must be done first.
 
     unready: (status, reason) of a job that can't run at all, or None. made: what the identity is
-    the hash of.
+    the hash of. config: of the whole run, with its seed, for the record alone.
     """
 
     key: Key
@@ -37,6 +37,7 @@ class Job:
     needs: tuple[Key, ...] = ()
     unready: tuple[str, str] | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def measures_time(self) -> bool:
@@ -54,6 +55,7 @@ class Job:
             "made": dict(self.made),
             "options": dict(self.options),
             "facts": dict(self.facts),
+            "config": dict(self.config),
         }
 
 
@@ -268,4 +270,6 @@ def make_plan(config: RunConfig, store: Store, share: int = 0) -> Plan:
                 jobs.append(_detect_job(config, data, row.name, fused, store, device, threads))
     if "profile" in stages:
         jobs += [_profile_job(row) for row in rows]
+    record = as_record(config)
+    jobs = [replace(job, config=record) for job in jobs]
     return Plan(tuple(jobs), datasets, tuple(row.name for row in rows))

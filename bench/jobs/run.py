@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import signal
 import threading
 from collections.abc import Iterator
 
-from bench.config import RunConfig
+from bench.config import RunConfig, as_record
+from bench.data.contents import sealed, sweep, write_json
 from bench.jobs.execute import Display, Outcome, execute
 from bench.jobs.executors.workers import choose, opened
 from bench.jobs.plan import Plan, make_plan
 from bench.jobs.provenance import provenance
 from bench.jobs.reasons import verdicts_of
-from bench.jobs.store import Store, write_json
+from bench.jobs.store import Store
 
 
 def _manifest(config: RunConfig, plan: Plan) -> dict[str, object]:
-    record = dataclasses.asdict(config)
-    record.pop("base")
     return {
-        "config": json.loads(json.dumps(record, default=str)),
+        "config": as_record(config),
+        "base": str(config.base),
         "methods": list(plan.methods),
         "datasets": list(plan.datasets),
         "stages": list(config.stages),
@@ -47,7 +45,8 @@ def run(config: RunConfig, display: Display) -> Outcome:
     with _terminated_like_interrupted():
         place = choose(config)
         plan, store = prepare(place.config)
-        write_json(store.run / "run.json", _manifest(config, plan))
+        sweep(store.run, shared=True)
+        write_json(store.run / "run.json", sealed(_manifest(config, plan)))
         with opened(place) as workers:
             return execute(plan, store, display, workers)
 

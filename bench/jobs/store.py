@@ -8,9 +8,9 @@ Whoever changes a job's folders holds its claim (see `claims`); looking needs no
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.data.contents import contents, sealed, settle, sweep, write_json
 from bench.errors import UserError
 from bench.jobs import claims
 
@@ -37,22 +38,6 @@ class Key:
         return f"{self.dataset}/{self.method}/{self.folder}"
 
 
-def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Write JSON so that `path` is either the old or the new text."""
-    # Several launchers may write run.json at the same time.
-    temporary = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(record, stream, indent=1, sort_keys=True, default=str)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
 def read_record(folder: Path) -> dict[str, Any]:
     """The job's record in `folder`, or {} where there is none that can be read."""
     try:
@@ -60,6 +45,12 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def _remove(folder: Path) -> None:
+    # Without its record first: a removal that is cut off must not pass for work to be continued.
+    (folder / RECORD).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 class Store:
@@ -129,7 +120,7 @@ class Store:
         target = self._stale(key, str(read_record(final).get("identity", "unknown")))
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            shutil.rmtree(target)
+            _remove(target)
         os.replace(final, target)
 
     def begin(self, key: Key, record: Mapping[str, Any]) -> Path:
@@ -137,22 +128,39 @@ class Store:
         self._put_aside(key)
         partial = self.partial(key)
         if partial.exists() and read_record(partial).get("identity") != record["identity"]:
-            shutil.rmtree(partial)
+            _remove(partial)
         partial.mkdir(parents=True, exist_ok=True)
-        for torn in partial.glob(f".{RECORD}.*.tmp"):
-            torn.unlink()
+        sweep(partial)
         write_json(partial / RECORD, {**record, "status": "running", "reason": ""})
         return partial
 
     def finish(self, key: Key, record: Mapping[str, Any]) -> None:
-        """Mark the working folder done and move it to its final place."""
+        """Mark the working folder done, with the hash of each of its files, and move it to its
+        final place.
+        """
         partial = self.partial(key)
-        write_json(partial / RECORD, {**record, "status": "done", "reason": ""})
+        sweep(partial)
+        settle(partial)
+        files = contents(partial, leave_out=(RECORD,))
+        done = {**record, "status": "done", "reason": "", "files": files}
+        write_json(partial / RECORD, sealed(done))
         os.replace(partial, self.final(key))
 
     def refuse(self, key: Key, record: Mapping[str, Any], status: str, reason: str) -> None:
-        """Keep a job's failed, skipped or interrupted status; what it had made stays."""
-        self._put_aside(key)
+        """Keep a job's failed, skipped or interrupted status; what it had made stays.
+
+        A disk that takes no more is no error here: the caller knows the status, and the folder
+        says what it said before, or nothing.
+        """
         partial = self.partial(key)
-        partial.mkdir(parents=True, exist_ok=True)
-        write_json(partial / RECORD, {**record, "status": status, "reason": reason})
+        kept = {**record, "status": status, "reason": reason}
+        with contextlib.suppress(OSError):
+            self._put_aside(key)
+            partial.mkdir(parents=True, exist_ok=True)
+            sweep(partial)
+            try:
+                write_json(partial / RECORD, kept)
+            except OSError:
+                # On a full disk the new record fits only where the old one was.
+                (partial / RECORD).unlink(missing_ok=True)
+                write_json(partial / RECORD, kept)

@@ -8,9 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import resource
-import sys
-import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +17,9 @@ from bench.allocator import keep_freed_memory
 from bench.config import RunConfig
 from bench.errors import UserError
 from bench.jobs import claims
+from bench.jobs.disk import disk_problem
 from bench.jobs.plan import COST, Job, Plan, make_plan
-from bench.jobs.provenance import provenance
+from bench.jobs.provenance import measured, provenance, start_measuring
 from bench.jobs.rows import Progress
 from bench.jobs.store import Key, Store
 
@@ -110,7 +108,7 @@ def run_job(job: Job, plan: Plan, store: Store, progress: Progress) -> Report:
     try:
         return _run_claimed(job, plan, store, progress)
     except OSError as error:
-        return "failed", f"{error.filename or store.run} can't be written ({error.strerror})"
+        return "failed", disk_problem(error, store.run) or _bug(error)
 
 
 def _run_claimed(job: Job, plan: Plan, store: Store, progress: Progress) -> Report:
@@ -142,7 +140,7 @@ def _lacking(job: Job, plan: Plan, store: Store) -> Key | None:
 
 def _work(job: Job, plan: Plan, store: Store, claim: claims.Claim, progress: Progress) -> Report:
     record = job.record()
-    started = time.time()
+    started = start_measuring()
 
     def advance(done: int, total: int) -> None:
         claim.progress(done, total)
@@ -163,10 +161,14 @@ def _work(job: Job, plan: Plan, store: Store, claim: claims.Claim, progress: Pro
     except UserError as error:
         return _refuse(store, job, "failed", str(error))
     except Exception as error:
-        # A bug of ours or of a method must not cost the other rows; its traceback is shown.
-        traceback.print_exc()
-        return _refuse(store, job, "failed", f"{type(error).__name__}: {error}")
+        return _refuse(store, job, "failed", disk_problem(error, store.run) or _bug(error))
     return "done", ""
+
+
+def _bug(error: Exception) -> str:
+    # A bug of ours or of a method must not cost the other rows; its traceback is shown.
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _refuse(store: Store, job: Job, status: str, reason: str) -> Report:
@@ -185,13 +187,6 @@ def _finished(
             **provenance(),
             "host": platform.node(),
             "pid": os.getpid(),
-            "started": started,
-            "seconds": time.time() - started,
-            "peak_rss_bytes": _peak_memory(),
+            **measured(started),
         },
     }
-
-
-def _peak_memory() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

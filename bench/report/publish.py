@@ -11,7 +11,9 @@ from typing import Any
 
 from PIL import Image
 
+from bench.data.contents import contents, sealed, write_json
 from bench.errors import UserError
+from bench.report.derived import RECORD
 from bench.report.frame import read_jobs, read_results
 from bench.report.render import write_files
 from bench.report.tables import all_tables
@@ -92,12 +94,13 @@ def publish(run: Path, to: Path) -> tuple[Path, ...]:
         "provenance": asked["provenance"],
         "jobs": records,
     }
-    path = to / "manifest.json"
-    path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     for figure in sorted((run / "figures").glob("*.csv")):
         files.append(Path(shutil.copy2(figure, to / figure.name)))
     files += [_small(figure, to) for figure in sorted((run / "figures").glob("*.png"))]
-    return (*files, path)
+    names = {file.name for file in files}
+    held = {name: state for name, state in contents(to).items() if name in names}
+    write_json(to / RECORD, sealed({**manifest, "files": held}))
+    return (*files, to / RECORD)
 
 
 def _small(figure: Path, to: Path) -> Path:

@@ -15,6 +15,7 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bench.data.contents import write_text
 from bench.report.html_table import html_page
 from bench.report.latex import latex, standalone
 from bench.report.table import ARROWS, Cell, Column, Table, interval_text
@@ -42,7 +43,7 @@ def write_files(
     if "tex" in formats:
         files[out / "tables.tex"] = standalone([table.name for table in tables])
     for path, text in files.items():
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_text(path, text)
     return tuple(files)
 
 

@@ -1,0 +1,99 @@
+"""The commands that make results and vouch for them: a run, its repetition, its verification."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.commands import report
+from bench.config import RunConfig
+from bench.errors import named
+from bench.jobs.execute import Outcome
+
+
+def run(config: RunConfig, *, dry: bool = False, tables: bool = True) -> int:
+    """Plan and execute; exit code 1 where a row is missing. dry: print the plan and stop."""
+    from bench.console import display
+    from bench.jobs import run as runner
+
+    if dry:
+        return _print_plan(config)
+    outcome = runner.run(config, display())
+    cached = outcome.count("cached")
+    if cached == len(outcome.statuses):
+        print(f"Nothing to do: all {cached} jobs of '{config.name}' are done and unchanged.")
+    elif cached:
+        print(f"{cached} of {len(outcome.statuses)} jobs were done already and were not run again.")
+    problem = _new_tables(config.run_folder, outcome) if tables else ""
+    print(f"Results: {config.run_folder}")
+    return 1 if problem or outcome.some_failed else 0
+
+
+def repeat(
+    manifest_file: Path, flags: Mapping[str, Any], *, dry: bool = False, tables: bool = True
+) -> int:
+    """Run a manifest's configuration once more, and say which numbers came out different."""
+    from bench import again
+    from bench.console import display
+    from bench.jobs import run as runner
+    from bench.jobs.provenance import provenance
+
+    manifest = again.read_manifest(manifest_file)
+    config = again.configuration(manifest, flags)
+    for line in again.circumstances(manifest, provenance()):
+        print(f"not as in the first run: {line}", file=sys.stderr)
+    if dry:
+        return _print_plan(config)
+    outcome = runner.run(config, display())
+    others = again.other_identities(manifest, config.run_folder)
+    if others:
+        print(f"other code, weights, options or data than in the first run: {named(others)}")
+    problem = _new_tables(config.run_folder, outcome) if tables else ""
+    found = again.compare(manifest, config.run_folder)
+    for line in found.lines:
+        print(line)
+    print(f"Compared with {manifest.folder}: {found.verdict}\nResults: {config.run_folder}")
+    return 1 if problem or outcome.some_failed or not found.same else 0
+
+
+def verify(folder: Path, *, as_json: bool = False) -> int:
+    """Hash the files of a run, or of all runs in a folder, again; exit code 1 for a difference."""
+    from bench import verify as verification
+
+    verdicts = {str(one): verification.verify(one) for one in verification.runs_in(folder)}
+    if as_json:
+        print(json.dumps({name: found.record() for name, found in verdicts.items()}, indent=1))
+    else:
+        for name, found in verdicts.items():
+            lines = found.lines()
+            print("\n".join([*lines[:-1], f"{name}: {lines[-1]}"]))
+    return 1 if any(found.differences for found in verdicts.values()) else 0
+
+
+def _print_plan(config: RunConfig) -> int:
+    from bench.jobs.run import dry_run
+
+    for line in dry_run(config):
+        print(line)
+    return 0
+
+
+def _new_tables(folder: Path, outcome: Outcome) -> str:
+    """Print and write the tables where anything is new; returns why they could not be written."""
+    from bench.jobs.disk import disk_problem
+    from bench.report.derived import tables_are_current
+
+    if outcome.count("cached") == len(outcome.statuses) and tables_are_current(folder):
+        return ""
+    try:
+        report.tables(folder)
+    except OSError as error:
+        problem = disk_problem(error, folder)
+        if problem is None:
+            raise
+        print(f"bench: the tables are not written: {problem}", file=sys.stderr)
+        return problem
+    return ""
