@@ -110,9 +110,13 @@ def _content(value: Any) -> Any:
 
 
 def snapshot(run: Path) -> dict[str, str]:
-    """Every file of a results folder with the hash of its content, times aside."""
+    """Every file of a results folder with the hash of its content, times aside.
+
+    The claim of a run that was killed just after a job's last rename may stay: nobody needs it.
+    """
     found = {}
-    for path in sorted(path for path in run.rglob("*") if path.is_file()):
+    files = (path for path in run.rglob("*") if path.is_file() and path.suffix != ".claim")
+    for path in sorted(files):
         data = path.read_bytes()
         if path.suffix == ".json":
             data = json.dumps(_content(json.loads(data)), sort_keys=True).encode()
