@@ -67,6 +67,9 @@ class Seen:
         own machine could tell, it has been silent for so many seconds.
         """
         if self.holder is not None and self.holder.place == _place():
+            if self.holder.pid == os.getpid():
+                # A disk that turned read-only may have kept a claim that was released.
+                return self.holder.token not in _held
             started = _started(self.holder.pid)
             if started != HIDDEN:
                 return started != self.holder.started
@@ -169,6 +172,10 @@ def ask_to_stop(stem: Path) -> None:
             stream.write(b"stop\n")
 
 
+_held: set[str] = set()
+"""Tokens of the claims that this process has made and not released."""
+
+
 class Claim:
     """A claim of this process, kept alive by a thread until it is released."""
 
@@ -178,6 +185,7 @@ class Claim:
         self._start = len(_first_line(holder))
         self._numbers = (0, 0)
         self._lost = self._stopped = False
+        _held.add(holder.token)
         self._ended = threading.Event()
         self._pulse = threading.Thread(target=self._live, daemon=True)
         self._pulse.start()
@@ -214,6 +222,7 @@ class Claim:
         """Give the job back. The own number goes last, so that nobody can start to count anew
         before the lower ones are gone; a claim that was lost is its new holder's to remove.
         """
+        _held.discard(self.holder.token)
         self._ended.set()
         self._pulse.join()
         os.close(self._descriptor)

@@ -108,7 +108,8 @@ def run_job(job: Job, plan: Plan, store: Store, progress: Progress) -> Report:
     try:
         return _run_claimed(job, plan, store, progress)
     except OSError as error:
-        return "failed", disk_problem(error, store.run) or _bug(error)
+        reason = f"{error.filename or store.run} can't be written ({error.strerror})"
+        return "failed", disk_problem(error, store.run) or reason
 
 
 def _run_claimed(job: Job, plan: Plan, store: Store, progress: Progress) -> Report:
