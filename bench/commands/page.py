@@ -65,7 +65,9 @@ def _pairs(name: str, config: RunConfig, recorded: RunConfig | None) -> PairSet 
 def _recorded(run: Path) -> RunConfig | None:
     """The data's places as run.json has them; None where it says nothing that can be used."""
     try:
-        data: Mapping[str, Any] = json.loads((run / "run.json").read_text("utf-8"))["config"]["data"]
+        data: Mapping[str, Any] = json.loads((run / "run.json").read_text("utf-8"))["config"][
+            "data"
+        ]
         flags = {"data.root": data["root"]}
         for name, options in data.get("options", {}).items():
             flags |= {f"data.{name}.{key}": value for key, value in options.items()}

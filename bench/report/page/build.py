@@ -22,7 +22,7 @@ from bench.report.html_table import html_table
 from bench.report.latex import latex
 from bench.report.page.cards import method_cards
 from bench.report.page.embed import link, reduced, script_json, text_uri
-from bench.report.page.gallery import EMBEDDED_PAIRS, Progress, galleries
+from bench.report.page.gallery import Progress, galleries
 from bench.report.page.plots import quality_and_cost
 from bench.report.page.summary import summarise
 from bench.report.publish import command, without_paths
@@ -66,8 +66,9 @@ def write_page(
         head_script=head,
         body_script=body,
         summary=summarise(jobs, asked, unfound),
-        tables=[(table, Markup(html_table(table, intervals=True)), _files(table))
-                for table in tables],
+        tables=[
+            (table, Markup(html_table(table, intervals=True)), _files(table)) for table in tables
+        ],
         charts=script_json(quality_and_cost(tables)),
         chartable=bool(quality_and_cost(tables)["cost"]),
         scored=any(gallery.data["metrics"] for gallery in shown),
@@ -75,7 +76,7 @@ def write_page(
         galleries=shown,
         viewer=script_json([gallery.data for gallery in shown]),
         copies=[script_json(gallery.copies) for gallery in shown],
-        unembedded=sum(len(gallery.data["ids"]) for gallery in shown) > EMBEDDED_PAIRS,
+        unembedded=not all(gallery.complete for gallery in shown),
         cards=method_cards(jobs),
         command=_command(asked),
         manifest=json.dumps(without_paths(asked), indent=1, ensure_ascii=False),

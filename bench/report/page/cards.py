@@ -94,9 +94,7 @@ def _weights(jobs: Jobs, name: str, method: Method | None) -> tuple[UsedWeights,
         key = (str(weights.get("name", "")), str(weights.get("sha256", "")), random)
         used.setdefault(key, []).append(dataset)
         recorded[key] = weights
-    return tuple(
-        _described(key, tuple(sets), recorded[key], method) for key, sets in used.items()
-    )
+    return tuple(_described(key, tuple(sets), recorded[key], method) for key, sets in used.items())
 
 
 def _described(

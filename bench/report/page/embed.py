@@ -23,7 +23,7 @@ _ESCAPES = {sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
 def script_json(value: Any) -> Markup:
-    """`value` as compact JSON that is safe inside <script>; numbers that are not finite are null."""
+    """Compact JSON that is safe inside <script>; numbers that are not finite become null."""
     text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for sign, escape in _ESCAPES.items():
         text = text.replace(sign, escape)

@@ -29,20 +29,22 @@ SOURCES = ("visible", "infrared")
 SHOWN = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # The longer side and the WebP quality of embedded sources: beside a full image in the run's
 # folder, and where this copy may be all that travels with the page.
-SMALL, ALONE = (160, 60), (360, 62)
-# Beyond this many pairs the page would take seconds to open.
-EMBEDDED_PAIRS = 1200
+SMALL, ALONE = (160, 60), (400, 62)
+# Characters of all copies together: a larger page would take seconds to open.
+MOST_EMBEDDED = 20_000_000
 
 
 @dataclass(frozen=True)
 class Gallery:
     """One data set of the viewer. data: for the script, without the reduced copies.
 
-    copies: {"visible": [...], "infrared": [...]}, base64 WebP or None per pair.
+    copies: {"visible": [...], "infrared": [...]}, base64 WebP or None per pair. complete: whether
+    no copy was left out to keep the page small.
     """
 
     data: Mapping[str, Any]
     copies: Mapping[str, Sequence[str | None]]
+    complete: bool
 
 
 def galleries(
@@ -58,18 +60,19 @@ def galleries(
     ids = {
         name: _ordered_ids(images, pair_sets.get(name)) for name, images in found.items() if images
     }
-    total, done = sum(map(len, ids.values())), 0
+    total, done, embedded = sum(map(len, ids.values())), 0, 0
     galleries = []
     for name, members in ids.items():
         pairs = pair_sets.get(name)
         copies: dict[str, list[str | None]] = {source: [] for source in SOURCES}
+        originals = {source: _originals(source, members, pairs) for source in SOURCES}
         for index, id_ in enumerate(members):
             for source in SOURCES:
-                copies[source].append(
-                    _copy(found[name].get(source, {}).get(id_), source, id_, pairs)
-                    if done + index < EMBEDDED_PAIRS
-                    else None
-                )
+                stored = found[name].get(source, {}).get(id_)
+                fits = embedded < MOST_EMBEDDED
+                copy = _copy(stored, originals[source][index]) if fits else None
+                copies[source].append(copy)
+                embedded += len(copy or "")
             progress(done + index + 1, total)
         done += len(members)
         data = {
@@ -78,9 +81,9 @@ def galleries(
             "ids": members,
             "notes": [pairs.attributes.get(id_, "") if pairs else "" for id_ in members],
             "metrics": _metrics(frame, name),
-            "layers": _layers(run, page, frame, jobs, name, found[name], members, pairs),
+            "layers": _layers(run, page, frame, jobs, name, found[name], members, originals),
         }
-        galleries.append(Gallery(data, copies))
+        galleries.append(Gallery(data, copies, embedded < MOST_EMBEDDED))
     return tuple(galleries)
 
 
@@ -106,13 +109,15 @@ def _ordered_ids(images: Mapping[str, Mapping[str, Path]], pairs: PairSet | None
     return [*known, *sorted(fused.difference(known))]
 
 
-def _original(source: str, id_: str, pairs: PairSet | None) -> Path | None:
-    pair = pairs.by_id().get(id_) if pairs else None
-    return None if pair is None else pair.visible if source == "visible" else pair.infrared
+def _originals(source: str, ids: Sequence[str], pairs: PairSet | None) -> list[Path | None]:
+    """The data set's files of one source; None where it has no such pair."""
+    by_id = pairs.by_id() if pairs else {}
+    found = [by_id.get(id_) for id_ in ids]
+    return [None if p is None else p.visible if source == "visible" else p.infrared for p in found]
 
 
-def _copy(stored: Path | None, source: str, id_: str, pairs: PairSet | None) -> str | None:
-    path = stored or _original(source, id_, pairs)
+def _copy(stored: Path | None, original: Path | None) -> str | None:
+    path = stored or original
     return reduced(path, *(SMALL if stored else ALONE)) if path else None
 
 
@@ -132,7 +137,7 @@ def _layers(
     dataset: str,
     images: Mapping[str, Mapping[str, Path]],
     ids: Sequence[str],
-    pairs: PairSet | None,
+    sources: Mapping[str, Sequence[Path | None]],
 ) -> list[dict[str, Any]]:
     """What can be compared: the two sources, then the methods as asked.
 
@@ -144,11 +149,10 @@ def _layers(
     layers = []
     for method in (*SOURCES, *(m for m in jobs.methods if m not in SOURCES)):
         files = images.get(method, {})
-        originals: list[str | None] = []
-        if not files and method in SOURCES and pairs:
-            originals = [_shown(_original(method, id_, pairs), page) for id_ in ids]
-        elif not files and method not in SOURCES:
+        outside = sources.get(method, ()) if not files else ()
+        if not files and not any(outside):
             continue
+        originals = [_shown(path, page) for path in outside]
         where = "".join(
             str(STAGES.index(files[id_].parent.name)) if id_ in files else "o" if originals else "-"
             for id_ in ids

@@ -19,8 +19,12 @@ def quality_and_cost(tables: Sequence[Table]) -> dict[str, Any]:
     detection = [t for t in tables if t.name.startswith("detection-")]
     fusion = [t for t in tables if t.name.startswith("fusion-")]
     costs = [t for t in tables if t.name == "cost"]
-    quality = [_axis(t, i, t.title.partition(",")[0].partition(" (")[0])
-               for t in detection for i in t.printed() if t.columns[i].name in OVERALL]
+    quality = [
+        _axis(t, i, t.title.partition(",")[0].partition(" (")[0])
+        for t in detection
+        for i in t.printed()
+        if t.columns[i].name in OVERALL
+    ]
     quality += [_axis(t, i, t.title.partition(" (")[0]) for t in fusion for i in t.printed()]
     cost = [_axis(t, i, t.columns[i].group) for t in costs for i in t.printed()]
     return {
@@ -38,8 +42,11 @@ def _axis(table: Table, index: int, where: str) -> dict[str, Any]:
         "label": f"{column.label} {ARROWS[column.direction]}".strip(),
         "where": where,
         "higher": column.direction == "higher",
-        "values": {row.key: _scaled(column, row, index) for row in table.rows
-                   if row.cells[index].value is not None},
+        "values": {
+            row.key: _scaled(column, row, index)
+            for row in table.rows
+            if row.cells[index].value is not None
+        },
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.report import footers
-from bench.report.frame import COST, FINISHED, Job, Jobs
+from bench.report.frame import COST, FINISHED, STAGES, Job, Jobs
 from bench.report.rows import title_of
 
 # How a status looks; words stand beside the sign, colour alone carries nothing.
@@ -100,12 +100,11 @@ def summarise(jobs: Jobs, asked: Mapping[str, Any], unfound: Mapping[str, str]) 
 
 def _stages(jobs: Jobs, dataset: str) -> list[str]:
     """The stages of which the data set has any job that is not "not applicable"."""
-    found = [s for s in ("fuse", "fuse-rest", "score", "detect", "profile")]
-    return [s for s in found if any(j.status != "not applicable" for j in _of(jobs, dataset, s))]
-
-
-def _of(jobs: Jobs, dataset: str, stage: str) -> tuple[Job, ...]:
-    return jobs.of_stage(dataset, stage)
+    return [
+        stage
+        for stage in STAGES
+        if any(job.status != "not applicable" for job in jobs.of_stage(dataset, stage))
+    ]
 
 
 def _look(status: str) -> tuple[str, str]:

@@ -111,16 +111,17 @@
       if (front.length > 1) {
         svg.append(draw("polyline", { points: front.map((p) => `${x.at(p.x)},${y.at(p.y)}`).join(" "), class: "front" }));
       }
-      const largest = Math.max(...points.map((p) => p.size), 1e-9);
+      const largest = Math.max(...points.map((p) => p.size), 1e-9), most = Math.min(17, width / 32);
+      const radius = (p) => 5 + most * Math.sqrt(p.size / largest);
       const taken = points.map((p) => {
-        const r = 5 + 17 * Math.sqrt(p.size / largest);
+        const r = radius(p);
         return [x.at(p.x) - r, y.at(p.y) - r, x.at(p.x) + r, y.at(p.y) + r];
       });
-      const free = (box) => box[0] >= 2 && box[2] <= width - 2 && box[1] >= 2
+      const free = (box) => box[0] >= edge.left - 4 && box[2] <= width - 2 && box[1] >= 2
         && taken.every((b) => box[2] < b[0] || box[0] > b[2] || box[3] < b[1] || box[1] > b[3]);
       // Large bubbles first, so that small ones lie on top.
       for (const p of [...points].sort((a, b) => b.size - a.size)) {
-        const r = 5 + 17 * Math.sqrt(p.size / largest), cx = x.at(p.x), cy = y.at(p.y);
+        const r = radius(p), cx = x.at(p.x), cy = y.at(p.y);
         const words = `${p.name}: ${quality.label} ${short(p.y)}, ${short(p.x)} ${named(cost)}${p.size ? `, ${short(p.size)} M parameters` : ""}`;
         const circle = draw("circle", { cx, cy, r, tabindex: 0, role: "img", "aria-label": words, class: front.includes(p) ? "bubble front-bubble" : "bubble" });
         circle.addEventListener("pointerenter", (e) => showTip(words, e.clientX, e.clientY));

@@ -52,19 +52,27 @@ window.benchViewer = (() => {
       image.src = source;
       image.hidden = false;
     };
+    const become = (word) => {
+      image.dataset.state = word;
+      const busy = ["a", "b"].some((each) => at(`image-${each}`).dataset.state === "loading");
+      stage.setAttribute("aria-busy", String(busy));
+    };
     const missing = (words) => {
+      become(small ? "copy" : "missing");
       if (small) { tell("reduced copy"); return; }
       image.hidden = true;
       image.removeAttribute("src");
       tell(words);
     };
     tell("");
+    become("loading");
     if (small) put(small);
     if (!full) return missing("no image of this pair");
     const loader = new Image();
     loader.onload = () => {
       if (ticket !== shown[side]) return;
       put(loader.src);
+      become("full");
       stage.style.setProperty("--ratio", loader.naturalWidth / loader.naturalHeight);
     };
     loader.onerror = () => { if (ticket === shown[side]) missing("image file not found beside the page"); };
@@ -240,7 +248,8 @@ window.benchViewer = (() => {
     const { layers, metrics } = current(), fused = layers.filter((each) => !each.source);
     const keep = (key) => layers.some((each) => each.key === key);
     if (!keep(state.a)) state.a = layers[0].key;
-    if (!keep(state.b)) state.b = (fused.at(-1) || layers.at(-1)).key;
+    const scoredLast = fused.findLast((each) => Object.keys(each.scores).length);
+    if (!keep(state.b)) state.b = (scoredLast || fused.at(-1) || layers.at(-1)).key;
     for (const id of ["side-a", "side-b"]) at(id).replaceChildren(...layers.map((l) => option(l.key, l.label)));
     const kept = [at("order-method").value, at("order-metric").value];
     at("order-method").replaceChildren(...fused.map((l) => option(l.key, l.label)));
