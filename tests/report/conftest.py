@@ -18,7 +18,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`report.html` in the folder of a run with odd names, one set's sources lying outside of it."""
+    """`report.html` in a run's folder with odd names; one set's sources lie outside of it."""
     run, pairs = page_run(tmp_path_factory.mktemp("page"))
     unfound = {"first": "its source images were not found (<nowhere>)"}
     return write_page(run, run / "report.html", pairs, unfound, lambda done, total: None)

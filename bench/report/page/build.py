@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.data.pairs import PairSet
+from bench.errors import UserError
 from bench.report.frame import read_jobs, read_results
 from bench.report.html_table import html_table
 from bench.report.latex import latex
@@ -47,7 +48,7 @@ def write_page(
     pair_sets: the data sets whose sources are on this machine; unfound: the others, and why.
     """
     frame, jobs = read_results(run), read_jobs(run)
-    asked = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    asked = _asked(run / "run.json")
     folder = out.resolve().parent
     tables = all_tables(frame, jobs)
     shown = galleries(run, folder, frame, jobs, pair_sets, progress)
@@ -83,9 +84,19 @@ def write_page(
         manifest_link=link(run / "run.json", folder),
         provenance=asked.get("provenance") or {},
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8", newline="\n")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"{out} can't be written: {error.strerror}; name another --out.") from None
     return out
+
+
+def _asked(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is no record of a run ({error}): run it again.") from None
 
 
 def _static(name: str) -> str:
