@@ -44,6 +44,14 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def _crop(text: str) -> tuple[str, tuple[int, int, int, int]]:
+    id_, _, box = text.rpartition(":")
+    parts = box.split(",")
+    if not id_ or len(parts) != 4 or not all(part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"'{text}' is not ID:X,Y,WIDTH,HEIGHT")
+    return id_, (int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3]))
+
+
 def _seed_list(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in words(text))
@@ -133,6 +141,19 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "--intervals", action="store_true", help="95 %% bootstrap intervals behind the means"
     )
     tables.add_argument("--run", help="folder of a run (default: the configured one)")
+    compare = _add(
+        commands,
+        handlers,
+        "compare",
+        "measured beside published: differences, ranks, statements, and an audit of the tables",
+        "bench compare --run results/msrs --run results/tno --out results/compare",
+    )
+    compare.add_argument(
+        "--run",
+        action="append",
+        help="folder of a run; may be repeated, the first with a table wins",
+    )
+    compare.add_argument("--out", help="folder for compare.md and the numbers as CSV")
     publish = _add(
         commands,
         handlers,
@@ -146,14 +167,25 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         commands,
         handlers,
         "figures",
-        "draw a run's qualitative panels",
-        "bench figures --run results/demo --dataset synthetic",
+        "draw a run's figures 5-11 as PDF, PNG and the CSV they are drawn from",
+        "bench figures 5-11 --run results/demo --dataset synthetic",
+    )
+    figures.add_argument(
+        "numbers", nargs="*", help="such as 5-11 or 9 10; default: all that the run has data for"
     )
     figures.add_argument("--run")
     figures.add_argument("--dataset", help="default: every set of the run")
     figures.add_argument("--data-root")
     figures.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
     figures.add_argument("--pairs", type=words, help="ids; default: where methods differ most")
+    figures.add_argument("--methods", type=words, help="the rows to show, in this order")
+    figures.add_argument(
+        "--crop",
+        action="append",
+        type=_crop,
+        metavar="ID:X,Y,WIDTH,HEIGHT",
+        help="an enlarged part of a pair, in pixels; twice for two (default: chosen)",
+    )
     report = _add(
         commands,
         handlers,

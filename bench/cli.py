@@ -125,6 +125,13 @@ def _tables(args: argparse.Namespace) -> int:
     return 0
 
 
+def _compare(args: argparse.Namespace) -> int:
+    from bench.commands import report
+
+    named = [argparse.Namespace(**{**vars(args), "run": run}) for run in args.run or (None,)]
+    return report.compare([_run_folder(one) for one in named], args.out)
+
+
 def _publish(args: argparse.Namespace) -> int:
     from bench.report.publish import publish
 
@@ -430,6 +437,7 @@ def _doctor(args: argparse.Namespace) -> int:
 HANDLERS = {
     "run": _run,
     "tables": _tables,
+    "compare": _compare,
     "figures": _figures,
     "publish": _publish,
     "report": _report,

@@ -10,7 +10,8 @@ from bench.report.table import Table
 _KINDS = {1: "fusion-", 2: "fusion-", 3: "fusion-", 4: "detection-", 5: "ablation-"}
 
 
-def _numbers(word: str) -> range | None:
+def numbers_of(word: str) -> range | None:
+    """The numbers that a word such as "2" or "1-4" names, None for any other word."""
     first, dash, last = word.partition("-")
     if not first.isdigit() or (dash and not last.isdigit()):
         return None
@@ -18,7 +19,7 @@ def _numbers(word: str) -> range | None:
 
 
 def _means(word: str, table: Table) -> bool:
-    numbers = _numbers(word)
+    numbers = numbers_of(word)
     if numbers is None:
         return table.name == word
     if table.number is not None:

@@ -98,10 +98,15 @@ def outside(
 
 def _difference(own: Conditions, reference: Conditions) -> str:
     nothing = ("", "")
-    return ", ".join(
-        own.parts[part][1] if part in own.parts else f"{part} not recorded"
+    parts = [
+        part
         for part in dict.fromkeys((*own.parts, *reference.parts))
         if own.parts.get(part, nothing)[0] != reference.parts.get(part, nothing)[0]
+    ]
+    # Another set of images has another fingerprint: nothing more to say.
+    told = [part for part in parts if part != "data" or "images" not in parts]
+    return ", ".join(
+        own.parts[part][1] if part in own.parts else f"{part} not recorded" for part in told
     )
 
 

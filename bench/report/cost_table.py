@@ -63,6 +63,7 @@ def cost_table(frame: pd.DataFrame, jobs: Jobs) -> Table:
             *footers.of_missing(reasons),
         ),
         rules=rules_of(jobs, COST, together),
+        brackets="quartiles of the repeated passes",
     )
 
 

@@ -6,7 +6,7 @@ drawn is written beside the figure.
 
 from __future__ import annotations
 
-import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +14,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from bench.errors import UserError
+from bench.report.style import FRAMES, PAGE, new_figure, plain, save, styled
 
 Pixels = npt.NDArray[np.uint8]
 Panel = tuple[str, Mapping[str, Path]]
 
-COLOURS = ("#ff2020", "#20d020")
 SOURCES = ("visible", "infrared")
 # Of the image's sides; large enough to recognise things, small enough to enlarge them twice.
 CROP = 0.2
-COLUMN_INCHES = 1.5
-GAP = 0.03
+# Images beside each other at most; more would be smaller than what they show.
+COLUMNS = 8
+# Of a column's width.
+GAP = 0.04
+LABEL_INCHES = 0.15
 
 
 @dataclass(frozen=True)
@@ -51,30 +54,24 @@ def qualitative(
     panels: Sequence[Panel],
     out: Path,
     crops: Mapping[str, Sequence[Box]] | None = None,
-    *,
-    dpi: int = 200,
-) -> tuple[Path, Path, Path]:
+) -> tuple[Path, ...]:
     """Draw `out`.pdf and .png, and write `out`.csv with the ids, columns and crops drawn.
 
-    panels: (id, {label: image}); the columns are the labels in order of appearance, and a label
-    that a pair lacks is drawn as an empty frame that says so. Labels "visible" and "infrared" (in
-    any case) are sources. crops: two boxes per id; ids without boxes get `most_different`.
+    panels: (id, {label: image}); every pair shows the labels in order of appearance, `COLUMNS`
+    beside each other, and a label that a pair lacks is an empty frame that says so.
+    Labels "visible" and "infrared" (in any case) are sources. crops: two boxes per id; ids without
+    boxes get `most_different`.
     """
     if not panels:
         raise UserError("No pair to draw: name at least one that every wanted method has fused.")
     labels = tuple(dict.fromkeys(label for _, images in panels for label in images))
-    rows = [(name, _decoded(name, images)) for name, images in panels]
+    rows = [(name, decoded(name, images)) for name, images in panels]
     boxes = {name: tuple((crops or {}).get(name, ())) or _chosen(images) for name, images in rows}
     for name, images in rows:
         _check(name, boxes[name], next(iter(images.values())))
-    figure = _drawn(rows, labels, boxes)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    files = tuple(out.with_name(f"{out.name}.{suffix}") for suffix in ("pdf", "png", "csv"))
-    # Without dates and versions the same images give the same files.
-    figure.savefig(files[0], dpi=dpi, metadata={"CreationDate": None, "Producer": None})
-    figure.savefig(files[1], dpi=dpi, metadata={"Software": None})
-    _record(files[2], rows, labels, boxes)
-    return files[0], files[1], files[2]
+    with styled():
+        figure = _drawn(rows, labels, boxes)
+    return save(figure, out, _record(rows, labels, boxes))
 
 
 def most_different(fused: Sequence[Pixels], count: int = 2) -> tuple[Box, ...]:
@@ -116,7 +113,8 @@ def _detail(luma: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return luma - slow
 
 
-def _decoded(name: str, images: Mapping[str, Path]) -> dict[str, Pixels]:
+def decoded(name: str, images: Mapping[str, Path]) -> dict[str, Pixels]:
+    """The images of one pair as H×W×3. UserError for one that can't be read or has another size."""
     decoded = {}
     for label, path in images.items():
         try:
@@ -146,52 +144,79 @@ def _drawn(
     labels: Sequence[str],
     boxes: Mapping[str, Sequence[Box]],
 ) -> Figure:
-    """Every column is one unit wide; heights follow from the images and their crops."""
-    heights = [_row_heights(images, boxes[name]) for name, images in rows]
-    head = 0.22
-    total = head + sum(full + crop + 3 * GAP for full, crop in heights)
-    width = len(labels) * (1 + GAP) + GAP
-    figure = Figure(figsize=(width * COLUMN_INCHES, total * COLUMN_INCHES))
-    FigureCanvasAgg(figure)
+    """As wide as a page; heights follow from the images and their crops."""
+    bands = math.ceil(len(labels) / COLUMNS)
+    across = math.ceil(len(labels) / bands)
+    side = PAGE / (across + (across + 1) * GAP)
+    gap = side * GAP
+    heights = [_heights(images, boxes[name]) for name, images in rows]
+    band_heights = [LABEL_INCHES + (full + crop) * side + 2 * gap for full, crop in heights]
+    total = sum(bands * height + 2 * gap for height in band_heights)
+    figure = new_figure(PAGE, total)
 
     def place(left: float, top: float, wide: float, high: float) -> Any:
-        axes = figure.add_axes((left / width, 1 - (top + high) / total, wide / width, high / total))
-        axes.set_xticks([])
-        axes.set_yticks([])
+        area = (left / PAGE, 1 - (top + high) / total, wide / PAGE, high / total)
+        axes = figure.add_axes(area, xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set_visible(True)
         return axes
 
-    for column, label in enumerate(labels):
-        x = (GAP + column * (1 + GAP) + 0.5) / width
-        figure.text(x, 1 - head / 2 / total, label, ha="center", va="center", fontsize=9)
-    top = head
-    for (name, images), (full, crop) in zip(rows, heights, strict=True):
-        for column, label in enumerate(labels):
-            left = GAP + column * (1 + GAP)
-            axes = place(left, top, 1, full)
+    top = 0.0
+    for (name, images), (full, crop), height in zip(rows, heights, band_heights, strict=True):
+        for position, label in enumerate(labels):
+            band, column = divmod(position, across)
+            left = gap + column * (side + gap)
+            head = top + band * height
+            figure.text(
+                (left + side / 2) / PAGE,
+                1 - (head + LABEL_INCHES / 2) / total,
+                plain(label),
+                ha="center",
+                va="center",
+                fontsize=_fitting(label, side),
+            )
+            axes = place(left, head + LABEL_INCHES, side, full * side)
             if label not in images:
-                axes.text(0.5, 0.5, "not available", ha="center", va="center", fontsize=7)
+                axes.text(0.5, 0.5, "not available", ha="center", va="center")
                 continue
-            image = images[label]
-            axes.imshow(image, aspect="auto")
+            axes.imshow(images[label], aspect="auto")
             axes.axis("off")
-            side = (1 - GAP * (len(boxes[name]) - 1)) / max(1, len(boxes[name]))
-            for number, box in enumerate(boxes[name]):
-                colour = COLOURS[number % len(COLOURS)]
-                corner = (box.x - 0.5, box.y - 0.5)
-                axes.add_patch(
-                    Rectangle(corner, box.width, box.height, fill=False, edgecolor=colour, lw=1)
-                )
-                zoomed = place(left + number * (side + GAP), top + full + GAP, side, crop)
-                zoomed.imshow(box.of(image), aspect="auto", interpolation="bilinear")
-                for spine in zoomed.spines.values():
-                    spine.set_edgecolor(colour)
-                    spine.set_linewidth(1.5)
-        top += full + crop + 3 * GAP
+            below = head + LABEL_INCHES + full * side + gap
+            _crops(axes, images[label], boxes[name], place, (left, below, side, crop * side, gap))
+        top += bands * height + 2 * gap
     return figure
 
 
-def _row_heights(images: Mapping[str, Pixels], boxes: Sequence[Box]) -> tuple[float, float]:
-    """Heights of image and crops where a column is one wide; the first crop decides the shape."""
+def _crops(
+    axes: Any,
+    image: Pixels,
+    boxes: Sequence[Box],
+    place: Any,
+    room: tuple[float, float, float, float, float],
+) -> None:
+    """Frames in the image, and enlarged crops in equal frames below it; room in inches."""
+    left, top, side, high, gap = room
+    wide = (side - gap * (len(boxes) - 1)) / max(1, len(boxes))
+    for number, box in enumerate(boxes):
+        edge, line = FRAMES[number % len(FRAMES)]
+        corner = (box.x - 0.5, box.y - 0.5)
+        for width, style, tone in ((1.8, "solid", "black"), (0.9, line, edge)):
+            frame = Rectangle(corner, box.width, box.height, fill=False)
+            frame.set(edgecolor=tone, linewidth=width, linestyle=style)
+            axes.add_patch(frame)
+        zoomed = place(left + number * (wide + gap), top, wide, high)
+        zoomed.imshow(box.of(image), aspect="auto", interpolation="bilinear")
+        for spine in zoomed.spines.values():
+            spine.set(edgecolor=edge, linestyle=line, linewidth=1.4)
+
+
+def _fitting(label: str, side: float) -> float:
+    """Points at which a name still fits over its image; a glyph is 0.6 times its size wide."""
+    return max(3.5, min(7.0, 72 * side / (0.62 * max(1, len(plain(label))))))
+
+
+def _heights(images: Mapping[str, Pixels], boxes: Sequence[Box]) -> tuple[float, float]:
+    """Heights of image and crops where an image is one wide; the first crop decides the shape."""
     height, width = next(iter(images.values())).shape[:2]
     if not boxes:
         return height / width, 0.0
@@ -200,18 +225,19 @@ def _row_heights(images: Mapping[str, Pixels], boxes: Sequence[Box]) -> tuple[fl
 
 
 def _record(
-    path: Path,
     rows: Sequence[tuple[str, Mapping[str, Pixels]]],
     labels: Sequence[str],
     boxes: Mapping[str, Sequence[Box]],
-) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("id", "column", "drawn", "crop", "colour", "x", "y", "width", "height"))
-        for name, images in rows:
-            for label in labels:
-                drawn = "yes" if label in images else "not available"
-                for number, box in enumerate(boxes[name]):
-                    colour = COLOURS[number % len(COLOURS)]
-                    place = (box.x, box.y, box.width, box.height)
-                    writer.writerow((name, label, drawn, number + 1, colour, *place))
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            (
+                *(name, label, "yes" if label in images else "not available", number + 1),
+                *(FRAMES[number % len(FRAMES)][0], box.x, box.y, box.width, box.height),
+            )
+            for name, images in rows
+            for label in labels
+            for number, box in enumerate(boxes[name])
+        ],
+        columns=["id", "column", "drawn", "crop", "colour", "x", "y", "width", "height"],
+    )

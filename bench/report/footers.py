@@ -150,10 +150,11 @@ def of_apart(differences: Mapping[str, str]) -> list[str]:
 
 def of_images(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> list[str]:
     """What is special about the images: notes of the data set, a limit."""
-    facts = [fusion_job(jobs, dataset, row.key).facts for row in rows]
-    notes = [str(note) for f in facts for note in f.get("dataset_footnotes") or ()]
-    limits = sorted({int(f["limit"]) for f in facts if f.get("limit")})
-    cut = [f"Only the first {limits[-1]} pairs (limit)."] if limits else []
+    facts = {row.key: fusion_job(jobs, dataset, row.key).facts for row in rows}
+    notes = [str(n) for f in facts.values() for n in f.get("dataset_footnotes") or ()]
+    ranked = (facts[row.key] for row in rows if APART not in row.marks)
+    limits = sorted({int(f["limit"]) for f in ranked if f.get("limit")})
+    cut = [f"Only the first {limits[-1]} pair{'s' * (limits[-1] != 1)} (limit)."] if limits else []
     return [*dict.fromkeys(notes), *cut]
 
 
@@ -198,7 +199,7 @@ def of_counts(table: Table) -> list[str]:
     counts = {
         row.label: max(row.cells[i].n + row.cells[i].left_out for i in table.printed())
         for row in table.rows
-        if any(row.cells[i].value is not None for i in table.printed())
+        if APART not in row.marks and any(row.cells[i].value is not None for i in table.printed())
     }
     if len(set(counts.values())) > 1:
         fewer = [f"{name} {n}" for name, n in counts.items() if n < max(counts.values())]

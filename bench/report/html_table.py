@@ -38,7 +38,7 @@ def html_table(table: Table, *, intervals: bool = False) -> str:
     printed = table.printed()
     lines = [
         f'<div class="wide"><table class="bench" id="{escape(table.name)}">',
-        f"<caption>{escape(table.title)}</caption>",
+        f"<caption>{escape(table.heading(intervals))}</caption>",
         "<thead>",
     ]
     groups = table.groups()

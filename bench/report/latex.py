@@ -87,11 +87,12 @@ def latex(table: Table, *, intervals: bool = False) -> str:
         f"% \\input this file; the preamble needs {NEEDS}.",
         r"\begin{table*}[t]",
         rf"\centering\small\setlength{{\tabcolsep}}{{{3 if intervals else 5}pt}}",
+        # The class article leaves no room between a caption and the table below it.
+        r"\setlength{\belowcaptionskip}{5pt}",
         r"\sisetup{detect-weight=true,detect-family=true,mode=text}",
-        rf"\caption{{{escape(table.title)}. Best in \textcolor{{red}}{{\textbf{{red and bold}}}}, "
-        r"second in \textcolor{blue}{\underline{blue and underlined}}"
-        + (r"; 95\,\% intervals in brackets" if intervals else "")
-        + ".}",
+        rf"\caption{{{escape(table.heading(intervals))}. Best in "
+        r"\textcolor{red}{\textbf{red and bold}}, "
+        r"second in \textcolor{blue}{\underline{blue and underlined}}.}",
         rf"\label{{tab:{table.name}}}",
         # Shrinks what is wider than the page, and nothing else.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",

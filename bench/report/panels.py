@@ -1,4 +1,4 @@
-"""The qualitative panel of a run: which pairs and methods it shows, and where their images lie."""
+"""Figures 5-7 and 11: which pairs and methods a run's panels show, and where their images lie."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.data.pairs import PairSet
 from bench.errors import UserError
 from bench.report.figures import Panel, qualitative
-from bench.report.footers import printed_name
-from bench.report.frame import read_jobs, read_results
+from bench.report.rows import ablation_of
+from bench.report.source import Source
 
 ROWS = 3
 
@@ -29,31 +28,56 @@ def most_different_pairs(frame: pd.DataFrame, dataset: str, count: int) -> list[
     return [str(item) for item in spread.index if item in chosen]
 
 
-def draw(run: Path, pairs: PairSet, ids: Sequence[str] = ()) -> tuple[Path, ...]:
-    """Draw `run`/figures/panel-<data set>.{pdf,png,csv}; returns the files.
+def methods_panel(source: Source, dataset: str) -> tuple[Path, ...]:
+    """`panel-<data set>`: sources and every method, ablations left out unless chosen."""
+    methods = source.fused(dataset)
+    if not source.methods:
+        methods = tuple(name for name in methods if not ablation_of(name))
+    return _draw(source, dataset, methods, f"panel-{dataset}")
 
-    ids: the pairs to show; none means those where the methods differ most. Raises UserError for an
-    id that was not fused.
+
+def ablation_panel(source: Source, dataset: str) -> tuple[Path, ...]:
+    """`ablation-panel-<data set>`: rows with a block left out and the whole method, or the chosen
+    rows. UserError where there are none.
     """
-    jobs, frame = read_jobs(run), read_results(run)
-    fused = {
-        method: run / pairs.name / method / "fuse"
-        for method in jobs.methods
-        if jobs.get(pairs.name, method, "fuse").finished and method not in ("visible", "infrared")
-    }
-    if not fused:
-        raise UserError(f"{run} has no fused images of {pairs.name}: run the fuse stage first.")
-    shown = list(ids) or most_different_pairs(frame, pairs.name, ROWS) or list(pairs.scored[:ROWS])
+    methods = source.fused(dataset)
+    if not source.methods:
+        without = tuple(name for name in methods if ablation_of(name))
+        if not without:
+            raise UserError(
+                f"{source.run} has no ablation of {dataset}: train variants (bench train dsifuse "
+                "--variant no-cfc), run them as rows, or name the rows to show with --methods."
+            )
+        whole = dict.fromkeys(ablation_of(name) for name in without)
+        methods = (*without, *(name for name in whole if name in methods))
+    return _draw(source, dataset, methods, f"ablation-panel-{dataset}")
+
+
+def _draw(source: Source, dataset: str, methods: Sequence[str], name: str) -> tuple[Path, ...]:
+    pairs = source.load(dataset)
+    frame = source.frame[source.frame["method"].isin(methods)]
+    shown = list(source.pairs) or most_different_pairs(frame, dataset, ROWS)
+    shown = shown or _first_common(source, dataset, methods, pairs.scored)
     by_id = pairs.by_id()
     panels: list[Panel] = []
     for id_ in shown:
         if id_ not in by_id:
             raise UserError(f"{pairs.name} has no pair '{id_}'.")
         columns = {"Visible": by_id[id_].visible, "Infrared": by_id[id_].infrared}
-        for method, folder in fused.items():
-            if (folder / f"{id_}.png").is_file():
-                columns[printed_name(jobs, pairs.name, method)] = folder / f"{id_}.png"
+        for method in methods:
+            for folder in source.images(dataset, method):
+                if (folder / f"{id_}.png").is_file():
+                    columns[source.name(dataset, method)] = folder / f"{id_}.png"
         panels.append((id_, columns))
-    out = run / "figures" / f"panel-{pairs.name}"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return qualitative(panels, out)
+    return qualitative(panels, source.out(name), source.crops)
+
+
+def _first_common(
+    source: Source, dataset: str, methods: Sequence[str], ids: Sequence[str]
+) -> list[str]:
+    """Pairs that every method has fused; scores, which would choose, are not there."""
+    folders = [source.images(dataset, method) for method in methods]
+    complete = (
+        id_ for id_ in ids if all(any((f / f"{id_}.png").is_file() for f in own) for own in folders)
+    )
+    return [id_ for _, id_ in zip(range(ROWS), complete, strict=False)]

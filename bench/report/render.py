@@ -77,16 +77,21 @@ def markdown(table: Table, *, intervals: bool = False) -> str:
         column = table.columns[index]
         group = f"{column.group} " if column.group and column.direction == "lower" else ""
         heads.append(f"{group}{column.label} {ARROWS[column.direction]}".strip())
-    lines = [f"### {_md(table.title)}", "", "| | " + " | ".join(map(_md, heads)) + " |"]
+    lines = [
+        f"### {escape_markdown(table.heading(intervals))}",
+        "",
+        "| | " + " | ".join(map(escape_markdown, heads)) + " |",
+    ]
     lines.append("|---|" + "---:|" * len(printed))
     for row in table.rows:
         cells = " | ".join(_md_cell(table.columns[i], row.cells[i], intervals) for i in printed)
-        lines.append(f"| {_md(row.label)}{row.tail} | {cells} |")
-    lines += ["", *(f"- {_md(note)}" for note in table.footers)]
+        lines.append(f"| {escape_markdown(row.label)}{row.tail} | {cells} |")
+    lines += ["", *(f"- {escape_markdown(note)}" for note in table.footers)]
     return "\n".join(lines) + "\n"
 
 
-def _md(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """The text as GitHub prints it literally."""
     for sign in "\\`*_|<>[]#~$":
         text = text.replace(sign, f"\\{sign}")
     return text
@@ -94,17 +99,21 @@ def _md(text: str) -> str:
 
 def _md_cell(column: Column, cell: Cell, intervals: bool) -> str:
     if cell.value is None:
-        return _md(cell.text)
+        return escape_markdown(cell.text)
     text = {0: cell.text, 1: f"**{cell.text}**", 2: f"*{cell.text}*"}[cell.rank]
     interval = interval_text(column, cell) if intervals else ""
-    return text + ("<sup>=</sup>" if cell.tie else "") + (f" {_md(interval)}" if interval else "")
+    return (
+        text
+        + ("<sup>=</sup>" if cell.tie else "")
+        + (f" {escape_markdown(interval)}" if interval else "")
+    )
 
 
 def terminal(table: Table, *, intervals: bool = False) -> Group:
     """A rich table (best bold red, second blue, missing dim) and its footers."""
     printed = table.printed()
     rich = RichTable(
-        title=Text(table.title),
+        title=Text(table.heading(intervals)),
         box=SIMPLE_HEAD,
         padding=(0, 0),
         pad_edge=False,

@@ -75,7 +75,8 @@ class Row:
 class Table:
     """name: the file's stem and the LaTeX label. number: the paper's table, where it is one.
 
-    rules: indices of the rows above which a rule is drawn.
+    rules: indices of the rows above which a rule is drawn. brackets: what low and high of its cells
+    are, where they are printed.
     """
 
     name: str
@@ -85,6 +86,13 @@ class Table:
     footers: tuple[str, ...] = ()
     number: int | None = None
     rules: frozenset[int] = field(default_factory=frozenset)
+    brackets: str = "95 % bootstrap intervals"
+
+    def heading(self, intervals: bool) -> str:
+        """The title, with what stands in brackets where intervals are printed."""
+        cells = (row.cells[index] for row in self.rows for index in self.printed())
+        shown = intervals and any(cell.low is not None for cell in cells)
+        return f"{self.title}; in brackets: {self.brackets}" if shown else self.title
 
     def printed(self) -> tuple[int, ...]:
         """Indices of the columns that are printed."""

@@ -27,8 +27,9 @@ def test_publish_leaves_no_paths_and_no_fused_images(
     capsys.readouterr()
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [
-        "fusion-tno.csv", "fusion-tno.md", "fusion-tno.tex", "manifest.json", "panel-tno.csv",
-        "panel-tno.png", "tables.tex",
+        "curves-tno.csv", "curves-tno.png", "fusion-tno.csv", "fusion-tno.md", "fusion-tno.tex",
+        "manifest.json", "panel-tno.csv", "panel-tno.png", "tables.tex", "violins-tno.csv",
+        "violins-tno.png",
     ]  # fmt: skip
     text = (tmp_path / "out" / "manifest.json").read_text(encoding="utf-8")
     assert str(tmp_path) not in text
