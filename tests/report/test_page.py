@@ -19,11 +19,12 @@ from bench.cli import main
 from bench.report.frame import read_jobs, read_results
 from bench.report.page import gallery
 from bench.report.page.embed import link, reduced, script_json
+from bench.report.page.figures import embedded
 from bench.report.page.gallery import galleries
 from bench.report.page.plots import quality_and_cost
 from bench.report.page.summary import summarise
 from bench.report.tables import all_tables
-from tests.report.page_run import IDS, LEVELS, PRINTED, page_run
+from tests.report.page_run import IDS, LEVELS, PRINTED, page_run, picture
 
 
 def quiet(done: int, total: int) -> None:
@@ -156,6 +157,22 @@ def test_copies_stop_where_the_page_would_grow_too_large(
     copies = [copy for each in made for source in each.copies.values() for copy in source]
     assert sum(copy is not None for copy in copies) == 1
     assert [each.complete for each in made] == [False, False]
+
+
+def test_figures_come_in_the_order_of_the_paper_with_their_files(tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    for name in ("own & odd", "curves-msrs", "panel-tno", "panel-msrs"):
+        picture(folder / f"{name}.png", 3)
+    (folder / "panel-msrs.csv").write_text("id\n")
+    (folder / "damaged.png").write_bytes(b"no image")
+    found = embedded(folder, tmp_path, ("msrs", "tno"))
+    assert [figure.name for figure in found] == [
+        "panel-msrs", "panel-tno", "curves-msrs", "own & odd",
+    ]  # fmt: skip
+    assert found[0].title == "Fused images, two parts enlarged: MSRS"
+    assert found[0].files == (("PNG", "figures/panel-msrs.png"), ("CSV", "figures/panel-msrs.csv"))
+    assert found[3].files == (("PNG", "figures/own%20%26%20odd.png"),)
+    assert embedded(tmp_path / "absent", tmp_path, ("msrs",)) == ()
 
 
 def test_charts_have_the_numbers_of_the_tables(run: Path) -> None:

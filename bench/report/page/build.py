@@ -22,7 +22,8 @@ from bench.report.frame import read_jobs, read_results
 from bench.report.html_table import html_table
 from bench.report.latex import latex
 from bench.report.page.cards import method_cards
-from bench.report.page.embed import link, reduced, script_json, text_uri
+from bench.report.page.embed import link, script_json, text_uri
+from bench.report.page.figures import embedded
 from bench.report.page.gallery import Progress, galleries
 from bench.report.page.plots import quality_and_cost
 from bench.report.page.summary import summarise
@@ -33,7 +34,6 @@ from bench.report.tables import all_tables
 
 STYLES = ("page.css", "viewer.css", "charts.css")
 SCRIPTS = ("tables.js", "stage.js", "viewer.js", "charts.js")
-FIGURE_SIDE, FIGURE_QUALITY = 1600, 78
 
 
 def write_page(
@@ -73,7 +73,7 @@ def write_page(
         charts=script_json(quality_and_cost(tables)),
         chartable=bool(quality_and_cost(tables)["cost"]),
         scored=any(gallery.data["metrics"] for gallery in shown),
-        figures=_figures(run / "figures", folder),
+        figures=embedded(run / "figures", folder, jobs.datasets),
         galleries=shown,
         viewer=script_json([gallery.data for gallery in shown]),
         copies=[script_json(gallery.copies) for gallery in shown],
@@ -125,19 +125,6 @@ def _files(table: Table) -> list[tuple[str, str, str]]:
         ("LaTeX", f"{table.name}.tex", text_uri(latex(table), "text/plain")),
         ("Markdown", f"{table.name}.md", text_uri(markdown(table), "text/markdown")),
     ]
-
-
-def _figures(folder: Path, page: Path) -> list[dict[str, Any]]:
-    """Each figure once: a copy that is small enough to embed, and links to its files."""
-    found = []
-    for path in sorted(folder.glob("*.png")):
-        copy = reduced(path, FIGURE_SIDE, FIGURE_QUALITY)
-        if copy is None:
-            continue
-        beside = (path.with_suffix(suffix) for suffix in (".png", ".pdf", ".svg", ".csv"))
-        files = [(p.suffix[1:].upper(), link(p, page)) for p in beside if p.is_file()]
-        found.append({"name": path.stem, "image": f"data:image/webp;base64,{copy}", "files": files})
-    return found
 
 
 def _command(asked: Mapping[str, Any]) -> str:

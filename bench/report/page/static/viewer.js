@@ -265,7 +265,7 @@ window.benchViewer = (() => {
     arrange(true);
   }
 
-  at("set").append(...sets.map((set, index) => option(String(index), set.title === set.name ? set.title : `${set.title} (${set.name})`)));
+  at("set").append(...sets.map((set, index) => option(String(index), set.title.toLowerCase() === set.name.toLowerCase() ? set.title : `${set.title} (${set.name})`)));
   at("set").closest("label").hidden = sets.length < 2;
   at("set").addEventListener("change", () => open(Number(at("set").value)));
   for (const id of ["order", "order-method", "order-metric"]) at(id).addEventListener("change", () => arrange(true));
