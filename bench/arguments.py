@@ -201,6 +201,19 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         metavar="ID:X,Y,WIDTH,HEIGHT",
         help="an enlarged part of a pair, in pixels; twice for two (default: chosen)",
     )
+    report = _add(
+        commands,
+        handlers,
+        "report",
+        "write a run as one HTML page: tables, charts, figures, image viewer, method cards",
+        "bench report --run results/demo",
+    )
+    report.add_argument("--run", help="folder of a run (default: the configured one)")
+    report.add_argument("--name", help="name of the run: its folder under the results")
+    report.add_argument("--results", help="folder of all runs")
+    report.add_argument("--out", metavar="FILE", help="default: report.html in the run's folder")
+    report.add_argument("--data-root", help="folder that holds MSRS, M3FD, TNO ...")
+    report.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
     score = _add(
         commands,
         handlers,

@@ -151,6 +151,12 @@ def _figures(args: argparse.Namespace) -> int:
     return report.figures(run, functools.partial(load_data, config), args)
 
 
+def _report(args: argparse.Namespace) -> int:
+    from bench.commands.page import report
+
+    return report(_run_folder(args), _config(args), args.out)
+
+
 def _advance(bar: Any, task: Any, done: int, total: int) -> None:
     bar.update(task, completed=done, total=total)
 
@@ -442,6 +448,7 @@ HANDLERS = {
     "compare": _compare,
     "figures": _figures,
     "publish": _publish,
+    "report": _report,
     "score": _score,
     "methods": _methods,
     "datasets": _datasets,

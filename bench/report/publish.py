@@ -26,13 +26,13 @@ _PATH_KEYS = ("root", "results", "folder")
 _PATH_TABLES = ("use", "fused")
 
 
-def _without_paths(value: Any, key: str = "") -> Any:
+def without_paths(value: Any, key: str = "") -> Any:
     """Absolute paths are a machine's own business: only their last part is kept."""
     if isinstance(value, Mapping):
-        inner = {k: _without_paths(v, key if key in _PATH_TABLES else k) for k, v in value.items()}
+        inner = {k: without_paths(v, key if key in _PATH_TABLES else k) for k, v in value.items()}
         return inner
     if isinstance(value, list):
-        return [_without_paths(entry) for entry in value]
+        return [without_paths(entry) for entry in value]
     if isinstance(value, str) and key in (*_PATH_KEYS, *_PATH_TABLES) and "/" in value:
         return Path(value).name
     return value
@@ -89,7 +89,7 @@ def publish(run: Path, to: Path) -> tuple[Path, ...]:
         }
     manifest = {
         "command": command(asked["config"]),
-        "config": _without_paths(asked["config"]),
+        "config": without_paths(asked["config"]),
         "data": asked["data"],
         "provenance": asked["provenance"],
         "jobs": records,
