@@ -24,7 +24,7 @@ from tests.jobs.test_store import Quiet
 def config(tmp_path: Path) -> RunConfig:
     """A run of one method with weights and one without, which is done."""
     flags = {
-        "methods": ["average", "seafusion"],
+        "methods": ["average", "densefuse-tf"],
         "stages": ["fuse", "score"],
         "data.synthetic.pairs": [1, 1, 2],
         "data.synthetic.size": [96, 64],
@@ -47,8 +47,8 @@ def test_a_dry_run_names_what_changed_and_changes_nothing(config: RunConfig) -> 
     before = sorted((p, p.stat().st_mtime_ns) for p in config.run_folder.rglob("*"))
     found = verdicts(config)
     assert found["average/fuse"] == found["average/score"] == "cached"
-    assert found["seafusion/fuse"].startswith("no weights: ")
-    assert found["seafusion/score"].startswith("skipped: needs synthetic/seafusion/fuse: no weigh")
+    assert found["densefuse-tf/fuse"].startswith("no weights: ")
+    assert found["densefuse-tf/score"].startswith("skipped: needs synthetic/densefuse-tf/fuse: no weigh")
     found = verdicts(replace(config, seed=4))
     assert found["average/fuse"] == "run again: changed: options: seed 0 -> 4"
     assert found["average/score"] == ("run again: changed: its input synthetic/average/fuse")
@@ -78,8 +78,8 @@ def test_changed_code_and_weights_are_named(config: RunConfig) -> None:
 def test_status_has_every_planned_job_with_its_reason(config: RunConfig) -> None:
     found = {str(s.key): (s.status, s.reason) for s in states(config.run_folder)}
     assert found["synthetic/average/score"] == ("done", "")
-    assert found["synthetic/seafusion/fuse"][0] == "no weights"
-    assert found["synthetic/seafusion/score"][0] == "skipped"
+    assert found["synthetic/densefuse-tf/fuse"][0] == "no weights"
+    assert found["synthetic/densefuse-tf/score"][0] == "skipped"
     shutil.rmtree(config.run_folder / "synthetic" / "average" / "score")
     found = {str(s.key): (s.status, s.reason) for s in states(config.run_folder)}
     assert found["synthetic/average/score"] == ("not run", "its turn has not come")
