@@ -52,6 +52,11 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
+def advance(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    """Show that so many of all are done; bound to a bar and a task, a `progress` argument."""
+    bar.update(task, completed=done, total=total)
+
+
 class TerminalDisplay:
     """A line for each finished job, and a live bar below for each that runs."""
 

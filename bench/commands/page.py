@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import json
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from bench import config as configuration
+from bench import config as configurations
+from bench.commands.settings import configuration, run_folder
 from bench.config import RunConfig
 from bench.console import progress_bar
 from bench.data.pairs import PairSet
@@ -21,12 +23,13 @@ from bench.jobs.data import load_data
 PAGE = "report.html"
 
 
-def report(run: Path, config: RunConfig, out: str | None) -> int:
-    """Write the page of `run` to the file `out`, by default into the run's folder."""
+def page(args: argparse.Namespace) -> int:
+    """Write the page of a run to the file --out, by default into the run's folder."""
     from bench.report.frame import read_jobs
     from bench.report.page.build import write_page
 
-    target = Path(out) if out else run / PAGE
+    run, config = run_folder(args), configuration(args)
+    target = Path(args.out) if args.out else run / PAGE
     if target.is_dir():
         raise UserError(f"--out {target} is a folder: name the file, such as {target / PAGE}.")
     found: dict[str, PairSet] = {}
@@ -71,6 +74,6 @@ def _recorded(run: Path) -> RunConfig | None:
         flags = {"data.root": data["root"]}
         for name, options in data.get("options", {}).items():
             flags |= {f"data.{name}.{key}": value for key, value in options.items()}
-        return configuration.read(None, flags)
+        return configurations.read(None, flags)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         return None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.data.pairs import PairSet
+from bench.commands.settings import configuration, run_folder
 from bench.errors import UserError
 
 
-def tables(run: Path, wanted: Sequence[str] = (), *, intervals: bool = False) -> None:
+def print_tables(run: Path, wanted: Sequence[str] = (), *, intervals: bool = False) -> None:
     """Write all tables of the run, and print the wanted ones (all for no words)."""
     from bench.report.derived import write_tables
     from bench.report.render import terminal
@@ -24,34 +25,57 @@ def tables(run: Path, wanted: Sequence[str] = (), *, intervals: bool = False) ->
         console.print()
 
 
-def compare(runs: Sequence[Path], out: str | None) -> int:
-    """Print our numbers beside the published ones; with `out`, write them too."""
+def tables(args: argparse.Namespace) -> int:
+    """`bench tables`."""
+    run = run_folder(args)
+    print_tables(run, args.numbers, intervals=args.intervals)
+    print(f"Written as CSV, LaTeX, Markdown and HTML to {run / 'tables'}")
+    return 0
+
+
+def publish(args: argparse.Namespace) -> int:
+    """`bench publish`: a run's tables, figures and manifest as a folder that can be committed."""
+    from bench.report import publish as publishing
+
+    for path in publishing.publish(run_folder(args), Path(args.to)):
+        print(path)
+    return 0
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Print our numbers beside the published ones; with --out, write them too."""
     from bench.report.compare import read
     from bench.report.compare_text import comparison, terminal, write
 
-    found = comparison(read(runs))
+    runs = [argparse.Namespace(**{**vars(args), "run": run}) for run in args.run or (None,)]
+    found = comparison(read([run_folder(one) for one in runs]))
     Console().print(terminal(found))
-    if out:
-        for path in write(found, Path(out)):
+    if args.out:
+        for path in write(found, Path(args.out)):
             print(path)
     return 0
 
 
-def figures(run: Path, load: Callable[[str], PairSet], args: argparse.Namespace) -> int:
+def figures(args: argparse.Namespace) -> int:
     """Draw the wanted figures; what is missing for others is said in one sentence each.
 
     Raises the first such UserError if nothing could be drawn.
     """
+    from bench.jobs.data import load_data
     from bench.report.derived import FIGURES, record_figures
     from bench.report.figure_list import draw
     from bench.report.figures import Box
     from bench.report.source import Source
 
+    run, config = run_folder(args), configuration(args)
     crops: dict[str, list[Box]] = {}
     for id_, box in args.crop or ():
         crops.setdefault(id_, []).append(Box(*box))
-    source = Source(run, load, args.methods or (), args.pairs or (), crops)
+    source = Source(
+        run, functools.partial(load_data, config), args.methods or (), args.pairs or (), crops
+    )
     datasets = (args.dataset,) if args.dataset else source.jobs.datasets
+    source.check_choice(datasets)
     problems = []
     drawn: list[Path] = []
     for figure, dataset, files in draw(source, args.numbers, datasets):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping
@@ -9,13 +10,38 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands import report
+from bench.commands.settings import configuration, flags
 from bench.config import RunConfig
-from bench.errors import named
+from bench.errors import UserError, named
 from bench.jobs.execute import Outcome
 
 
-def run(config: RunConfig, *, dry: bool = False, tables: bool = True) -> int:
-    """Plan and execute; exit code 1 where a row is missing. dry: print the plan and stop."""
+def run(args: argparse.Namespace) -> int:
+    """Plan and execute; exit code 1 where a row is missing, or a repeated number differs."""
+    if not args.repeat:
+        return _once(configuration(args), dry=args.dry_run, tables=not args.no_tables)
+    if args.config:
+        raise UserError("--from has the configuration of its run: leave out --config.")
+    manifest, tables = Path(args.repeat), not args.no_tables
+    return _again(manifest, flags(args), dry=args.dry_run, tables=tables)
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Hash the files of a run, or of all runs in a folder, again; exit code 1 for a difference."""
+    from bench import verify as verification
+
+    folders = verification.runs_in(Path(args.results))
+    verdicts = {str(one): verification.verify(one) for one in folders}
+    if args.json:
+        print(json.dumps({name: found.record() for name, found in verdicts.items()}, indent=1))
+    else:
+        for name, found in verdicts.items():
+            lines = found.lines()
+            print("\n".join([*lines[:-1], f"{name}: {lines[-1]}"]))
+    return 1 if any(found.differences for found in verdicts.values()) else 0
+
+
+def _once(config: RunConfig, *, dry: bool, tables: bool) -> int:
     from bench.console import display
     from bench.jobs import run as runner
 
@@ -32,17 +58,14 @@ def run(config: RunConfig, *, dry: bool = False, tables: bool = True) -> int:
     return 1 if problem or outcome.some_failed else 0
 
 
-def repeat(
-    manifest_file: Path, flags: Mapping[str, Any], *, dry: bool = False, tables: bool = True
-) -> int:
-    """Run a manifest's configuration once more, and say which numbers came out different."""
+def _again(manifest_file: Path, changes: Mapping[str, Any], *, dry: bool, tables: bool) -> int:
     from bench import again
     from bench.console import display
     from bench.jobs import run as runner
     from bench.jobs.provenance import provenance
 
     manifest = again.read_manifest(manifest_file)
-    config = again.configuration(manifest, flags)
+    config = again.configuration(manifest, changes)
     for line in again.circumstances(manifest, provenance()):
         print(f"not as in the first run: {line}", file=sys.stderr)
     if dry:
@@ -57,20 +80,6 @@ def repeat(
         print(line)
     print(f"Compared with {manifest.folder}: {found.verdict}\nResults: {config.run_folder}")
     return 1 if problem or outcome.some_failed or not found.same else 0
-
-
-def verify(folder: Path, *, as_json: bool = False) -> int:
-    """Hash the files of a run, or of all runs in a folder, again; exit code 1 for a difference."""
-    from bench import verify as verification
-
-    verdicts = {str(one): verification.verify(one) for one in verification.runs_in(folder)}
-    if as_json:
-        print(json.dumps({name: found.record() for name, found in verdicts.items()}, indent=1))
-    else:
-        for name, found in verdicts.items():
-            lines = found.lines()
-            print("\n".join([*lines[:-1], f"{name}: {lines[-1]}"]))
-    return 1 if any(found.differences for found in verdicts.values()) else 0
 
 
 def _print_plan(config: RunConfig) -> int:
@@ -89,7 +98,7 @@ def _new_tables(folder: Path, outcome: Outcome) -> str:
     if outcome.count("cached") == len(outcome.statuses) and tables_are_current(folder):
         return ""
     try:
-        report.tables(folder)
+        report.print_tables(folder)
     except OSError as error:
         problem = disk_problem(error, folder)
         if problem is None:

@@ -32,6 +32,20 @@ class Source:
     pairs: tuple[str, ...] = ()
     crops: Mapping[str, Sequence[Box]] = field(default_factory=dict)
 
+    def check_choice(self, datasets: Sequence[str]) -> None:
+        """Raise UserError for a chosen row that the run lacks, or a pair that no data set has."""
+        for name in self.methods:
+            if name not in self.jobs.methods:
+                raise UserError(
+                    f"{self.run} has no row '{name}'{did_you_mean(name, self.jobs.methods)}; "
+                    f"it has {', '.join(self.jobs.methods)}."
+                )
+        if self.pairs:
+            known = {pair.id for name in datasets for pair in self.load(name).pairs}
+            for id_ in self.pairs:
+                if id_ not in known:
+                    raise UserError(f"{' and '.join(datasets)} has no pair '{id_}'.")
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The tidy values of the run."""
@@ -67,14 +81,8 @@ class Source:
     def fused(self, dataset: str) -> tuple[str, ...]:
         """The chosen methods, else all fusion methods, that have fused images of the data set.
 
-        UserError for a chosen one that the run lacks, or that has no images.
+        UserError where none of them has any.
         """
-        for name in self.methods:
-            if name not in self.jobs.methods:
-                raise UserError(
-                    f"{self.run} has no row '{name}'{did_you_mean(name, self.jobs.methods)}; "
-                    f"it has {', '.join(self.jobs.methods)}."
-                )
         wanted = self.methods or ordered(self.jobs, dataset)
         found = tuple(m for m in wanted if m not in SOURCES and self.images(dataset, m))
         if not found:

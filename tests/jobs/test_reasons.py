@@ -48,7 +48,9 @@ def test_a_dry_run_names_what_changed_and_changes_nothing(config: RunConfig) -> 
     found = verdicts(config)
     assert found["average/fuse"] == found["average/score"] == "cached"
     assert found["densefuse-tf/fuse"].startswith("no weights: ")
-    assert found["densefuse-tf/score"].startswith("skipped: needs synthetic/densefuse-tf/fuse: no weigh")
+    assert found["densefuse-tf/score"].startswith(
+        "skipped: needs synthetic/densefuse-tf/fuse: no weigh"
+    )
     found = verdicts(replace(config, seed=4))
     assert found["average/fuse"] == "run again: changed: options: seed 0 -> 4"
     assert found["average/score"] == ("run again: changed: its input synthetic/average/fuse")

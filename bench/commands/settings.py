@@ -1,0 +1,85 @@
+"""What a command line means: its flags as keys of the configuration, and the run that it names."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench import config
+from bench.arguments import CONFIG
+from bench.config import toml_value
+from bench.errors import UserError
+
+
+def _absolute(path: str) -> str:
+    # A path on the command line belongs to the current folder, one in bench.toml to that file's.
+    return str(Path(path).expanduser().absolute())
+
+
+def flags(args: argparse.Namespace) -> dict[str, Any]:
+    """What the flags of a command line say, by the keys of bench.toml."""
+    chosen: dict[str, Any] = {}
+    plain = {
+        "name": "name",
+        "limit": "limit",
+        "device": "device",
+        "threads": "threads",
+        "seed": "seed",
+        "methods": "methods",
+        "datasets": "datasets",
+        "stages": "stages",
+        "output": "fuse.output",
+        "convention": "score.convention",
+        "preset": "detect.preset",
+        "seeds": "detect.seeds",
+        "track": "weights.track",
+        "jobs": "run.jobs",
+        "executor": "run.executor",
+    }
+    for flag, key in plain.items():
+        value = getattr(args, flag, None)
+        if value is not None:
+            chosen[key] = list(value) if isinstance(value, tuple) else value
+    for flag, key in {
+        "results": "results",
+        "data_root": "data.root",
+        "weights_folder": "weights.folder",
+    }.items():
+        value = getattr(args, flag, None)
+        if value is not None:
+            chosen[key] = _absolute(value)
+    if getattr(args, "random_weights", False):
+        chosen["fuse.random_weights"] = True
+    for name, folder in getattr(args, "data", None) or ():
+        chosen[f"data.{name}.root"] = _absolute(folder)
+    for name, file in getattr(args, "weights", None) or ():
+        chosen[f"weights.use.{name}"] = _absolute(file)
+    ready_made: dict[str, str] = {}
+    for name, folder in getattr(args, "ready_made", None) or ():
+        if name in ready_made:
+            raise UserError(f"--fused {name} is given twice: every row needs a name of its own.")
+        ready_made[name] = _absolute(folder)
+    if ready_made:
+        chosen["fused"] = ready_made
+    for key, value in getattr(args, "set", None) or ():
+        chosen[key] = toml_value(value)
+    return chosen
+
+
+def configuration(args: argparse.Namespace) -> config.RunConfig:
+    """bench.toml, or the file given, with the flags over it."""
+    path = Path(args.config) if args.config else Path(CONFIG)
+    if not args.config and not path.is_file():
+        return config.read(None, flags(args))
+    return config.read(path, flags(args))
+
+
+def run_folder(args: argparse.Namespace) -> Path:
+    """The folder of the run that is meant. Raises UserError where none lies there."""
+    if args.run and any(getattr(args, flag, None) for flag in ("results", "name")):
+        raise UserError("--run names the folder itself: leave out --results and --name.")
+    folder = Path(args.run) if args.run else configuration(args).run_folder
+    if not (folder / "run.json").is_file():
+        raise UserError(f"{folder} is no run (it has no run.json): give the folder of a bench run.")
+    return Path(folder)
