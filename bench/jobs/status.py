@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
 from bench.jobs.store import PATIENCE, RECORD, Key, Store, read_record
@@ -57,9 +59,19 @@ def _asked(run: Path) -> tuple[dict[Key, str], float]:
         asked = json.loads((run / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         asked = {}
-    patience = asked.get("config", {}).get("run", {}).get("stale_after", PATIENCE)
-    jobs = {_key(Path(name)): identity for name, identity in asked.get("jobs", {}).items()}
-    return jobs, patience
+    patience = _inner(_inner(_inner(asked), "config"), "run").get("stale_after")
+    jobs = {
+        _key(Path(name)): str(identity)
+        for name, identity in _inner(_inner(asked), "jobs").items()
+        if len(Path(name).parts) == 3
+    }
+    return jobs, patience if isinstance(patience, int | float) else PATIENCE
+
+
+def _inner(value: Any, key: str | None = None) -> Mapping[str, Any]:
+    """The object, or the one under a key of it; {} where a damaged file has something else."""
+    found = value if key is None else value.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _key(folder: Path) -> Key:

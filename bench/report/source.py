@@ -34,17 +34,19 @@ class Source:
 
     def check_choice(self, datasets: Sequence[str]) -> None:
         """Raise UserError for a chosen row that the run lacks, or a pair that no data set has."""
+        self._check_rows()
+        known = {pair.id for name in datasets if self.pairs for pair in self.load(name).pairs}
+        for id_ in self.pairs:
+            if id_ not in known:
+                raise UserError(f"{' and '.join(datasets)}: no pair '{id_}'.")
+
+    def _check_rows(self) -> None:
         for name in self.methods:
             if name not in self.jobs.methods:
                 raise UserError(
                     f"{self.run} has no row '{name}'{did_you_mean(name, self.jobs.methods)}; "
                     f"it has {', '.join(self.jobs.methods)}."
                 )
-        if self.pairs:
-            known = {pair.id for name in datasets for pair in self.load(name).pairs}
-            for id_ in self.pairs:
-                if id_ not in known:
-                    raise UserError(f"{' and '.join(datasets)} has no pair '{id_}'.")
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -81,8 +83,9 @@ class Source:
     def fused(self, dataset: str) -> tuple[str, ...]:
         """The chosen methods, else all fusion methods, that have fused images of the data set.
 
-        UserError where none of them has any.
+        UserError for a chosen one that the run lacks, or where none has images.
         """
+        self._check_rows()
         wanted = self.methods or ordered(self.jobs, dataset)
         found = tuple(m for m in wanted if m not in SOURCES and self.images(dataset, m))
         if not found:

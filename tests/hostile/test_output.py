@@ -32,7 +32,8 @@ def table() -> Table:
 
 
 def test_latex_prints_names() -> None:
-    text = latex.latex(table())
+    head, _, text = latex.latex(table()).partition("\n")
+    assert head.startswith("%")
     for raw in ("a_b", " & <", "<script>", "50% ", r"\input", "$x$", "`id`", "| [", " #1", " ~ "):
         assert raw not in text
     shown = (
