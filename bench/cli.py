@@ -332,6 +332,25 @@ def _data_synth(args: argparse.Namespace) -> int:
     return 0
 
 
+def _data_split(args: argparse.Namespace) -> int:
+    from bench.commands.split import SplitWish, split
+
+    wish = SplitWish(
+        make=args.make or "",
+        # A name of the package, or a file of the current folder.
+        check=_absolute(args.check)
+        if args.check and Path(args.check).exists()
+        else args.check or "",
+        annotations=args.annotations or "",
+        out=args.out or "",
+        name=args.split_name or "",
+        seed=args.split_seed,
+        share=args.share,
+        guard=args.guard,
+    )
+    return split(_config(args), args.dataset, wish)
+
+
 def _weights_list(args: argparse.Namespace) -> int:
     from bench import listing
 
@@ -457,6 +476,7 @@ HANDLERS = {
     "verify": _verify,
     "status": _status,
     "data_check": _data_check,
+    "data_split": _data_split,
     "data_synth": _data_synth,
     "weights_list": _weights_list,
     "weights_check": _weights_check,

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.data.adapter import Adapter, files_by_stem, matched_stems, missing, read_split
+from bench.data.adapter import Adapter, files_by_stem, matched_stems, missing
 from bench.data.pairs import Pair, PairSet, Split
+from bench.data.split_files import read_split
 from bench.errors import UserError
 
 OPTIONS: Mapping[str, Any] = {
@@ -40,7 +41,7 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
     classes = tuple(map(str, chosen["classes"]))
     split: Split | None = None
     no_split = "[data.folder] names no split"
-    if chosen["split"]:
+    if chosen["split"] not in ("", "none"):
         if not classes:
             raise UserError("[data.folder] has a split but no classes: name the labels' classes.")
         split, no_split = read_split(str(chosen["split"]), boxes, root), ""

@@ -30,7 +30,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class _Raw:
+class RawBox:
     """One object as its file states it, before any check."""
 
     line: int
@@ -51,12 +51,14 @@ def read_boxes(path: Path, *, size: tuple[int, int], classes: Sequence[str]) -> 
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot read the label file ({error.strerror}).") from error
-    return [_checked(path, raw, size, classes) for raw in reader(path, content, size, classes)]
+    return [
+        checked_box(f"{path}:{raw.line}", raw, size, classes)
+        for raw in reader(path, content, size, classes)
+    ]
 
 
-def _checked(path: Path, raw: _Raw, size: tuple[int, int], classes: Sequence[str]) -> Box:
-    """The box clipped to its image, or a `UserError` that names file and line."""
-    where = f"{path}:{raw.line}"
+def checked_box(where: str, raw: RawBox, size: tuple[int, int], classes: Sequence[str]) -> Box:
+    """The box clipped to its image, or a `UserError` that names the place `where` it was found."""
     if raw.cls not in classes:
         hint = did_you_mean(raw.cls, classes)
         raise UserError(f"{where}: unknown class '{raw.cls}'{hint}; known: {', '.join(classes)}.")
@@ -80,7 +82,7 @@ def _checked(path: Path, raw: _Raw, size: tuple[int, int], classes: Sequence[str
 
 def _read_yolo(
     path: Path, content: bytes, size: tuple[int, int], classes: Sequence[str]
-) -> list[_Raw]:
+) -> list[RawBox]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -110,13 +112,13 @@ def _read_yolo(
             (cx + w / 2) * width,
             (cy + h / 2) * height,
         )
-        boxes.append(_Raw(number, classes[index], edges))
+        boxes.append(RawBox(number, classes[index], edges))
     return boxes
 
 
 def _read_voc(
     path: Path, content: bytes, size: tuple[int, int], classes: Sequence[str]
-) -> list[_Raw]:
+) -> list[RawBox]:
     # expat and not ElementTree, because only expat tells the line of an element.
     parser = expat.ParserCreate()
     stack: list[str] = []
@@ -166,7 +168,7 @@ def _read_voc(
     return [_voc_object(path, line, fields) for line, fields in found]
 
 
-def _voc_object(path: Path, line: int, fields: dict[str, str]) -> _Raw:
+def _voc_object(path: Path, line: int, fields: dict[str, str]) -> RawBox:
     try:
         name = fields["name"].strip()
         xmin, ymin, xmax, ymax = (float(fields[key]) for key in ("xmin", "ymin", "xmax", "ymax"))
@@ -174,4 +176,4 @@ def _voc_object(path: Path, line: int, fields: dict[str, str]) -> _Raw:
         raise UserError(f"{path}:{line}: the object has no <{error.args[0]}>.") from error
     except ValueError as error:
         raise UserError(f"{path}:{line}: the object's box is not four numbers.") from error
-    return _Raw(line, name, (xmin - 1, ymin - 1, xmax, ymax))
+    return RawBox(line, name, (xmin - 1, ymin - 1, xmax, ymax))

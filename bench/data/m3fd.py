@@ -16,9 +16,9 @@ from bench.data.adapter import (
     first_folder,
     matched_stems,
     missing,
-    read_split,
 )
 from bench.data.pairs import Pair, PairSet
+from bench.data.split_files import read_split
 from bench.errors import UserError
 
 CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
@@ -53,8 +53,8 @@ def load_fusion(root: Path, options: Mapping[str, Any]) -> PairSet:
 
 
 def load_detection(root: Path, options: Mapping[str, Any]) -> PairSet:
-    """The pairs of `M3FD_Detection` with their XML. Option split: a name, a file, or "auto"
-    (the one folder under `splits/` where there is one, else `m3fd-public` for 4200 pairs and
+    """The pairs of `M3FD_Detection` with their XML. Option split: a name, a file, "none" or "auto"
+    (the one folder under `splits/` where there is one, else `public-coco` for 4200 pairs and
     `public-300` for the 300 pairs of the fusion set).
     """
     folder = root / "M3FD_Detection"
@@ -73,12 +73,13 @@ def load_detection(root: Path, options: Mapping[str, Any]) -> PairSet:
         if len(own) == 1:
             name = str(own[0].relative_to(root))
         else:
-            name = "m3fd-public" if len(stems) == 4200 else "public-300"
+            name = "public-coco" if len(stems) == 4200 else "public-300"
     return PairSet(
         name="m3fd-detection",
         pairs=tuple(Pair(s, images[0][s], images[1][s], boxes[s]) for s in stems),
         scored=(),
-        split=read_split(name, stems, root),
+        split=None if name == "none" else read_split(name, stems, root),
+        no_split="its option split is 'none'" if name == "none" else "",
         classes=CLASSES,
         footnotes=(f"M3FD_Detection: {len(stems)} pairs.", *_notes(options)),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +29,23 @@ class Pair:
 
 @dataclass(frozen=True)
 class Split:
-    """A named division of a set for detection: ids only. `val` may be empty."""
+    """A named division of a set for detection: ids only. `val` may be empty.
+
+    leakage: what is known of near-duplicates across its parts, a clause; "" where not measured.
+    """
 
     name: str
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+    leakage: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Hex hash over the name and the parts; printed with every number made on the split."""
+        parts = {"name": self.name, "train": self.train, "val": self.val, "test": self.test}
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,8 @@ def _detect_job(
     facts = {**data.facts, "recipe": asdict(recipe)}
     if split:
         facts["split"] = split.name
-        facts["split_sha256"] = identity(asdict(split))
+        facts["split_sha256"] = split.sha256
+        facts["split_leakage"] = split.leakage
     made = {
         "stage": "detect",
         "code": code_hashes(

@@ -243,7 +243,8 @@ def _split(facts: Mapping[str, Any]) -> str:
     images = facts.get("images") if isinstance(facts.get("images"), Mapping) else {}
     train, test = (facts.get(part, (images or {}).get(part)) for part in ("train", "test"))
     sha = str(facts.get("split_sha256") or "")[:12]
-    return f"{facts['split']} (sha256 {sha}…): {train} training and {test} test images"
+    leakage = f"; {facts['split_leakage']}" if facts.get("split_leakage") else ""
+    return f"{facts['split']} (sha256 {sha}…): {train} training and {test} test images{leakage}"
 
 
 def _recipe(recipe: object) -> str:

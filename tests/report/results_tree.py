@@ -145,6 +145,7 @@ def write_detection(run: Path, method: str, place: int) -> None:
     facts = {
         "recipe": {"model": "yolov8n", "epochs": 60, "imgsz": 640, "optimizer": "SGD", "lr0": 0.01},
         "split": "m3fd-public",
+        "split_leakage": "of its 1260 test images 86.0 % have a near-duplicate in train",
         "split_sha256": "ab" * 32,
         "train": 2940,
         "test": 1260,
