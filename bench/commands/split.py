@@ -111,7 +111,8 @@ def _opened(config: RunConfig, dataset: str, wish: SplitWish) -> _Labelled:
 def _counts(pair: Pair, pairs: PairSet) -> Mapping[str, int]:
     if pair.boxes is None:
         return {}
-    boxes = read_boxes(pair.boxes, size=image_size(pair.visible), classes=pairs.classes)
+    size = image_size(pair.visible)
+    boxes = read_boxes(pair.boxes, image=pair.id, size=size, classes=pairs.classes)
     return Counter(box.cls for box in boxes)
 
 

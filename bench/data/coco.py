@@ -8,10 +8,11 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bench.data.labels import Box, RawBox, checked_box
+from bench.data.box import Box, RawBox, checked_box
 from bench.errors import UserError, named
 
 PARTS = ("train.json", "val.json", "test.json")
@@ -33,19 +34,60 @@ def read_coco(path: Path, classes: Sequence[str] | None) -> dict[str, Image]:
 
     Raises UserError that names file and annotation.
     """
-    files = [path / part for part in PARTS if (path / part).is_file()] if path.is_dir() else [path]
-    if not files:
-        raise UserError(f"{path} holds none of {', '.join(PARTS)}: give a COCO file or its folder.")
     images: dict[str, Image] = {}
-    for file in files:
-        found = _read_file(file, classes)
+    for file in _files(path):
+        found = _image_by_stem(file, classes)
         if twice := sorted(images.keys() & found.keys()):
             raise UserError(f"{file}: another file of {path} has {named(twice)} too: keep one.")
         images |= found
     return images
 
 
-def _read_file(path: Path, classes: Sequence[str] | None) -> dict[str, Image]:
+def label_files(path: Path, classes: Sequence[str]) -> dict[str, Path]:
+    """Which of the files at `path` (one file, or a folder) has the boxes of an image, by stem."""
+    read_coco(path, classes)
+    return {stem: file for file in _files(path) for stem in _image_by_stem(file, classes)}
+
+
+def is_coco(path: Path) -> bool:
+    """Whether `path` is a COCO file or a folder of them."""
+    return path.suffix.lower() == ".json" if path.is_file() else (path / PARTS[0]).is_file()
+
+
+def boxes_of(path: Path, image: str, size: tuple[int, int], classes: Sequence[str]) -> list[Box]:
+    """The boxes of the image with the stem `image`; size: (width, height), as the file must say."""
+    found = _image_by_stem(path, classes).get(image)
+    if found is None:
+        raise UserError(f"{path} has no image {image}: it belongs to other images, or add it.")
+    if found.size != size:
+        raise UserError(
+            f"{path}: image {image} is {found.size[0]}×{found.size[1]} there, but its file is "
+            f"{size[0]}×{size[1]}: do the labels belong to this image?"
+        )
+    return list(found.boxes)
+
+
+def _files(path: Path) -> list[Path]:
+    files = [path / part for part in PARTS if (path / part).is_file()] if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path} holds none of {', '.join(PARTS)}: give a COCO file or its folder.")
+    return files
+
+
+def _image_by_stem(path: Path, classes: Sequence[str] | None) -> dict[str, Image]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.") from None
+    known = None if classes is None else tuple(classes)
+    return _read_file(path, known, (state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=8)
+def _read_file(
+    path: Path, classes: tuple[str, ...] | None, state: tuple[int, int]
+) -> dict[str, Image]:
+    """Read once for all images of a file, as long as its `state` (time, bytes) is the same."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -17,6 +17,7 @@ from bench.data.adapter import (
     matched_stems,
     missing,
 )
+from bench.data.coco import is_coco, label_files
 from bench.data.pairs import Pair, PairSet
 from bench.data.split_files import read_split
 from bench.errors import UserError
@@ -53,20 +54,30 @@ def load_fusion(root: Path, options: Mapping[str, Any]) -> PairSet:
 
 
 def load_detection(root: Path, options: Mapping[str, Any]) -> PairSet:
-    """The pairs of `M3FD_Detection` with their XML. Option split: a name, a file, "none" or "auto"
-    (the one folder under `splits/` where there is one, else `public-coco` for 4200 pairs and
-    `public-300` for the 300 pairs of the fusion set).
+    """The pairs of `M3FD_Detection` with their boxes.
+
+    Option labels: a folder of XML, a COCO file or a folder of train.json, val.json, test.json ("":
+    the official `Annotation`). Option split: a name, a file, "none" or "auto" (the one
+    folder under `splits/` where there is one, else `public-coco` for 4200 pairs and `public-300`
+    for the 300 pairs of the fusion set).
     """
     folder = root / "M3FD_Detection"
     images = _images(folder) or _images(root / "m3fd")
-    annotations = first_folder(folder, ("Annotation", "Annotations", "labels"))
+    chosen = str(options.get("labels", ""))
+    annotations = (
+        root / chosen if chosen else first_folder(folder, ("Annotation", "Annotations", "labels"))
+    )
     if images is None or annotations is None:
         raise missing(DETECTION, root)
     stems = matched_stems(*images)
-    boxes = files_by_stem(annotations, (".xml", ".txt"))
+    boxes = (
+        label_files(annotations, CLASSES)
+        if is_coco(annotations)
+        else files_by_stem(annotations, (".xml", ".txt"))
+    )
     lonely = [stem for stem in stems if stem not in boxes]
     if lonely:
-        raise UserError(f"{images[0][lonely[0]]} has no annotation in {annotations}: add its XML.")
+        raise UserError(f"{images[0][lonely[0]]} has no annotation in {annotations}: add it.")
     name = str(options.get("split", "auto"))
     if name == "auto":
         own = sorted(path for path in root.glob("splits/*") if (path / "train.txt").is_file())
@@ -106,6 +117,6 @@ DETECTION = Adapter(
     source=_SOURCE,
     terms=_TERMS,
     load=load_detection,
-    options={"note": "", "split": "auto"},
+    options={"note": "", "split": "auto", "labels": ""},
     stages=("fuse", "detect", "profile"),
 )

@@ -16,7 +16,8 @@ class Pair:
     """One registered visible/infrared pair. Paths only; `bench.data.images` decodes.
 
     id: the file stem, unique within its set; no path separators.
-    boxes: label file (VOC .xml, YOLO .txt) or None; read by `bench.data.labels`.
+    boxes: label file (VOC .xml, YOLO .txt, or COCO .json of many images) or None; read by
+        `bench.data.labels`.
     mask: 8-bit single-channel segmentation map (0 = background, k = class k) or None.
     """
 

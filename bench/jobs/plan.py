@@ -185,6 +185,8 @@ def _detect_job(
                 "bench.stages.detector",
                 "bench.stages.yolo",
                 "bench.stages.average_precision",
+                "bench.data.box",
+                "bench.data.coco",
                 "bench.data.labels",
             )
         ),

@@ -16,7 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.data.labels import Box, read_boxes
+from bench.data.box import Box
+from bench.data.labels import read_boxes
 from bench.errors import UserError, did_you_mean
 from bench.stages import values
 from bench.stages.average_precision import AveragePrecision, score
@@ -201,7 +202,7 @@ def _read_all_boxes(task: DetectTask) -> dict[str, list[Box]]:
     if missing:
         raise UserError(f"detect: image '{missing[0]}' has no label file ({len(missing)} in all).")
     return {
-        id_: read_boxes(task.boxes[id_], size=task.sizes[id_], classes=task.classes)
+        id_: read_boxes(task.boxes[id_], image=id_, size=task.sizes[id_], classes=task.classes)
         for id_ in (*task.train, *task.val, *task.test)
     }
 

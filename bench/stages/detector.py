@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench.data.labels import Box
+from bench.data.box import Box
 
 Progress = Callable[[int, int], None]
 
