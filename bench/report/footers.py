@@ -229,6 +229,14 @@ def of_detection(jobs: Sequence[Job], seeds: Sequence[int]) -> list[str]:
     lines += [f"Detector, one of {len(recipes)}: {text}." for text in recipes if len(recipes) > 1]
     if any((job.facts.get("recipe") or {}).get("init") == "bundled" for job in jobs):
         lines.append(BUNDLED)
+    lines += sorted({str(text) for job in jobs if (text := job.facts.get("recipe_open"))})
+    halved = [
+        f"{job.method} (seed {seed}: {batch})"
+        for job in jobs
+        for seed, batch in (job.facts.get("halved_batch") or {}).items()
+    ]
+    if halved:
+        lines.append(f"Batch halved, since the recipe's did not fit into memory: {_join(halved)}.")
     scorer = {str(f) for job in jobs if (f := job.facts.get("average_precision"))}
     lines += [f"AP by {text}." for text in sorted(scorer)]
     if seeds:

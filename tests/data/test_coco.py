@@ -129,7 +129,8 @@ def test_the_real_coco_files_give_the_boxes_of_the_real_xml(tmp_path: Path) -> N
     images = read_coco(tmp_path, CLASSES)
     files = label_files(tmp_path, CLASSES)
     every = [box.cls for image in images.values() for box in image.boxes]
-    assert len(images) == 4200 and [every.count(cls) for cls in CLASSES] == [
+    assert len(images) == 4200
+    assert [every.count(cls) for cls in CLASSES] == [
         11477,
         18296,
         700,
