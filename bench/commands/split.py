@@ -73,7 +73,9 @@ def split(config: RunConfig, dataset: str, wish: SplitWish) -> int:
         target = Path(wish.out)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_split(target, divided, facts)
-        print(f"  written to {target}; use it with --set data.{dataset}.split={target}")
+        usable = "split" in adapter(dataset).options
+        hint = f"; use it with --set data.{dataset}.split={target.absolute()}" if usable else ""
+        print(f"  written to {target}{hint}")
     return 0
 
 
