@@ -271,7 +271,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     verify.add_argument("results", help="folder of a run, of runs, or of a published run")
     verify.add_argument("--json", action="store_true")
-    data = commands.add_parser("data", help="check a data set or write the synthetic one")
+    data = commands.add_parser("data", help="check or split a data set, or write the synthetic one")
     data_commands = data.add_subparsers(required=True, metavar="COMMAND")
     check = _add(
         data_commands,
@@ -283,6 +283,34 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     check.add_argument("dataset")
     check.add_argument("--data-root")
     check.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
+    split = _add(
+        data_commands,
+        handlers,
+        "data_split",
+        "make or check a detection split, and measure how many test images train knows already",
+        "bench data split synthetic --make scene --out my-split.json",
+    )
+    split.add_argument("dataset")
+    split.add_argument("--make", choices=("random", "scene"), help="default: the set's own split")
+    split.add_argument("--check", metavar="FILE", help="a split file or folder, or a packaged name")
+    split.add_argument("--out", metavar="FILE", help="write it with its leakage to this JSON file")
+    split.add_argument("--seed", dest="split_seed", type=int, default=0)
+    split.add_argument("--share", type=float, default=0.2, help="test images (default: 0.2)")
+    split.add_argument(
+        "--guard",
+        type=int,
+        default=0,
+        metavar="N",
+        help="leave out training frames whose number is at most N from a test frame's",
+    )
+    split.add_argument(
+        "--annotations",
+        metavar="COCO",
+        help="divide by the scenes and sizes in COCO files instead of by images",
+    )
+    split.add_argument("--split-name", help="default: the name of the file")
+    split.add_argument("--data-root")
+    split.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
     synth = _add(
         data_commands,
         handlers,

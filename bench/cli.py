@@ -31,6 +31,7 @@ COMMANDS = {
     "doctor": "listings:doctor",
     "status": "listings:status",
     "data_check": "data:check",
+    "data_split": "data:split",
     "data_synth": "data:synth",
     "weights_list": "listings:weights_list",
     "weights_check": "listings:weights_check",

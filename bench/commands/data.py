@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.arguments import words
-from bench.commands.settings import configuration
+from bench.commands.settings import absolute, configuration
 from bench.console import advance, progress_bar
 
 
@@ -57,3 +57,25 @@ def synth(args: argparse.Namespace) -> int:
         )
     print(f"{sum(args.pairs)} pairs of {args.size[0]}x{args.size[1]} in {args.dest}")
     return 0
+
+
+def split(args: argparse.Namespace) -> int:
+    """Make a split of a set, or check one, and measure what it leaks."""
+    from bench.commands.split import SplitWish
+    from bench.commands.split import split as make_or_check
+
+    # A name of the package, or a file of the current folder.
+    check = args.check or ""
+    if check and Path(check).exists():
+        check = absolute(check)
+    wish = SplitWish(
+        make=args.make or "",
+        check=check,
+        annotations=args.annotations or "",
+        out=args.out or "",
+        name=args.split_name or "",
+        seed=args.split_seed,
+        share=args.share,
+        guard=args.guard,
+    )
+    return make_or_check(configuration(args), args.dataset, wish)

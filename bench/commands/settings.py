@@ -12,7 +12,8 @@ from bench.config import toml_value
 from bench.errors import UserError
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """The path as seen from the current folder."""
     # A path on the command line belongs to the current folder, one in bench.toml to that file's.
     return str(Path(path).expanduser().absolute())
 
@@ -48,18 +49,18 @@ def flags(args: argparse.Namespace) -> dict[str, Any]:
     }.items():
         value = getattr(args, flag, None)
         if value is not None:
-            chosen[key] = _absolute(value)
+            chosen[key] = absolute(value)
     if getattr(args, "random_weights", False):
         chosen["fuse.random_weights"] = True
     for name, folder in getattr(args, "data", None) or ():
-        chosen[f"data.{name}.root"] = _absolute(folder)
+        chosen[f"data.{name}.root"] = absolute(folder)
     for name, file in getattr(args, "weights", None) or ():
-        chosen[f"weights.use.{name}"] = _absolute(file)
+        chosen[f"weights.use.{name}"] = absolute(file)
     ready_made: dict[str, str] = {}
     for name, folder in getattr(args, "ready_made", None) or ():
         if name in ready_made:
             raise UserError(f"--fused {name} is given twice: every row needs a name of its own.")
-        ready_made[name] = _absolute(folder)
+        ready_made[name] = absolute(folder)
     if ready_made:
         chosen["fused"] = ready_made
     for key, value in getattr(args, "set", None) or ():

@@ -1,19 +1,17 @@
 """What an adapter of a data set is, and the pieces that all of them share: match by stem, find a
-folder under its known spellings, read a split file."""
+folder under its known spellings."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from bench.data.images import SUFFIXES
 from bench.data.names import name_problem
-from bench.data.pairs import PairSet, Split
-from bench.errors import UserError, did_you_mean
+from bench.data.pairs import PairSet
+from bench.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -91,68 +89,3 @@ def matched_stems(visible: Mapping[str, Path], infrared: Mapping[str, Path]) -> 
                 "one ('bench data check' lists all of them)."
             )
     return sorted(visible)
-
-
-def _split_from_json(path: Path) -> Split:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        parts = {part: tuple(map(str, record.get(part, ()))) for part in ("train", "val", "test")}
-        return Split(str(record.get("name", path.stem)), **parts)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a split file with train, val, test lists: {error}."
-        ) from None
-
-
-def _split_from_folder(folder: Path) -> Split:
-    parts: dict[str, tuple[str, ...]] = {}
-    for part in ("train", "val", "test"):
-        path = folder / f"{part}.txt"
-        if not path.is_file() and part != "val":
-            raise UserError(f"{path} is missing: a split folder holds train.txt and test.txt.")
-        try:
-            text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        except UnicodeDecodeError:
-            raise UserError(f"{path} is not UTF-8 text: write one file name a line.") from None
-        parts[part] = tuple(Path(line.strip()).stem for line in text.splitlines() if line.strip())
-    return Split(folder.name, **parts)
-
-
-def packaged_splits() -> list[str]:
-    """Names of the split files in the package."""
-    entries = (resources.files("bench.data") / "splits").iterdir()
-    return sorted(entry.name[:-5] for entry in entries if entry.name.endswith(".json"))
-
-
-def read_split(name: str, ids: Iterable[str], root: Path) -> Split:
-    """A split by packaged name, JSON file, or folder of train.txt, val.txt, test.txt.
-
-    Relative paths are looked up in the data set's `root` first. Raises UserError for an unknown
-    name, an id that the data set does not have, and an id in two parts.
-    """
-    candidates = [root / name, Path(name)]
-    path = next((candidate for candidate in candidates if candidate.exists()), None)
-    if path is not None:
-        split = _split_from_folder(path) if path.is_dir() else _split_from_json(path)
-    elif name in packaged_splits():
-        with resources.as_file(resources.files("bench.data") / "splits" / f"{name}.json") as file:
-            split = _split_from_json(file)
-    else:
-        raise UserError(
-            f"The split '{name}' is neither a file nor a known name"
-            f"{did_you_mean(name, packaged_splits())}; known: {', '.join(packaged_splits())}."
-        )
-    known = set(ids)
-    seen: set[str] = set()
-    for part in (split.train, split.val, split.test):
-        absent = [id_ for id_ in part if id_ not in known]
-        if absent:
-            raise UserError(
-                f"The split '{split.name}' names {len(absent)} pairs that {root} does not have, "
-                f"the first is {absent[0]}: use another split or complete the data set."
-            )
-        twice = seen.intersection(part)
-        if twice:
-            raise UserError(f"The split '{split.name}' has {min(twice)} in two parts.")
-        seen.update(part)
-    return split

@@ -40,7 +40,9 @@ def check(pairs: PairSet, progress: Callable[[int, int], None]) -> CheckReport:
             sizes[f"{width}x{height}"] += 1
             deep += [str(p) for p in (pair.visible, pair.infrared) if decode(p).depth == 16]
             if pair.boxes is not None:
-                found = read_boxes(pair.boxes, size=(width, height), classes=pairs.classes)
+                found = read_boxes(
+                    pair.boxes, image=pair.id, size=(width, height), classes=pairs.classes
+                )
                 boxes.update(box.cls for box in found)
         except UserError as error:
             problems.append(str(error))

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.data.adapter import Adapter, files_by_stem, matched_stems, missing, read_split
+from bench.data.adapter import Adapter, files_by_stem, matched_stems, missing
+from bench.data.coco import is_coco, label_files
 from bench.data.pairs import Pair, PairSet, Split
+from bench.data.split_files import read_split
 from bench.errors import UserError
 
 OPTIONS: Mapping[str, Any] = {
@@ -23,8 +25,9 @@ OPTIONS: Mapping[str, Any] = {
 def load(root: Path, options: Mapping[str, Any]) -> PairSet:
     """Pairs of one folder; every pair is scored.
 
-    Options: the four folder names, `classes` (names of the labels' classes, in the order of YOLO
-    indices), `split` (file or folder with train, val, test) for detection.
+    Options: the four folder names (`labels` may be a COCO file), `classes` (names of the labels'
+    classes, in the order of YOLO indices), `split` (file or folder with train, val,
+    test) for detection.
     """
     chosen = {**OPTIONS, **options}
     visible, infrared = root / str(chosen["visible"]), root / str(chosen["infrared"])
@@ -35,12 +38,15 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
     if not stems:
         raise UserError(f"{visible} holds no images.")
     labels, masks = root / str(chosen["labels"]), root / str(chosen["masks"])
-    boxes = files_by_stem(labels, (".xml", ".txt")) if labels.is_dir() else {}
     maps = files_by_stem(masks) if masks.is_dir() else {}
     classes = tuple(map(str, chosen["classes"]))
+    if is_coco(labels):
+        boxes = label_files(labels, classes) if classes else {}
+    else:
+        boxes = files_by_stem(labels, (".xml", ".txt")) if labels.is_dir() else {}
     split: Split | None = None
     no_split = "[data.folder] names no split"
-    if chosen["split"]:
+    if chosen["split"] not in ("", "none"):
         if not classes:
             raise UserError("[data.folder] has a split but no classes: name the labels' classes.")
         split, no_split = read_split(str(chosen["split"]), boxes, root), ""
@@ -59,7 +65,7 @@ ADAPTER = Adapter(
     name="folder",
     title="A folder of pairs",
     folder="folder",
-    layout="visible/STEM.png\ninfrared/STEM.png\nlabels/STEM.{xml,txt} (optional)",
+    layout="visible/STEM.png\ninfrared/STEM.png\nlabels/STEM.{xml,txt} or COCO (optional)",
     source="your own images",
     terms="yours",
     load=load,

@@ -1,86 +1,48 @@
-"""Object boxes of one image, read from Pascal VOC XML or YOLO text.
+"""Object boxes of one image, read from Pascal VOC XML, YOLO text or COCO JSON.
 
 VOC (Everingham et al., IJCV 2010) counts pixels from 1 and includes the last one, so `xmin - 1` and
 `xmax` are the edges; YOLO text holds `class centre-x centre-y width height` relative to the image.
+COCO JSON, one file for many images, is `bench.data.coco`'s.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
-from bench.errors import UserError, did_you_mean
-
-TOLERANCE = 1.0
-"""Pixels by which rounding may carry a box beyond its image; more is an error."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """One object: class name and continuous edges in pixels, 0 at the image's left and top edge."""
-
-    cls: str
-    xmin: float
-    ymin: float
-    xmax: float
-    ymax: float
+from bench.data import coco
+from bench.data.box import Box, RawBox, checked_box
+from bench.errors import UserError
 
 
-@dataclass(frozen=True)
-class _Raw:
-    """One object as its file states it, before any check."""
+def read_boxes(
+    path: Path, *, image: str, size: tuple[int, int], classes: Sequence[str]
+) -> list[Box]:
+    """The boxes of one image in `path`, in file order; size: its (width, height) in pixels.
 
-    line: int
-    cls: str
-    edges: tuple[float, float, float, float]
-
-
-def read_boxes(path: Path, *, size: tuple[int, int], classes: Sequence[str]) -> list[Box]:
-    """The boxes in `path`, in file order; size: (width, height) of the image in pixels.
-
-    classes: the known names; a YOLO index counts into them. An empty YOLO file means "no object".
+    image: its stem, looked up in COCO files. classes: the known names; a YOLO index counts into
+    them, while VOC and COCO have the names. An empty YOLO file means "no object".
     """
+    if path.suffix.lower() == ".json":
+        return coco.boxes_of(path, image, size, classes)
     readers = {".xml": _read_voc, ".txt": _read_yolo}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise UserError(f"{path}: labels must be VOC .xml or YOLO .txt files.")
+        raise UserError(f"{path}: labels must be VOC .xml, YOLO .txt or COCO .json files.")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot read the label file ({error.strerror}).") from error
-    return [_checked(path, raw, size, classes) for raw in reader(path, content, size, classes)]
-
-
-def _checked(path: Path, raw: _Raw, size: tuple[int, int], classes: Sequence[str]) -> Box:
-    """The box clipped to its image, or a `UserError` that names file and line."""
-    where = f"{path}:{raw.line}"
-    if raw.cls not in classes:
-        hint = did_you_mean(raw.cls, classes)
-        raise UserError(f"{where}: unknown class '{raw.cls}'{hint}; known: {', '.join(classes)}.")
-    if not all(math.isfinite(edge) for edge in raw.edges):
-        raise UserError(f"{where}: the box has a coordinate that is not a finite number.")
-    width, height = size
-    xmin, ymin, xmax, ymax = raw.edges
-    if xmin >= xmax or ymin >= ymax:
-        raise UserError(
-            f"{where}: the box has no area (edges {xmin:g} {ymin:g} {xmax:g} {ymax:g})."
-        )
-    beyond = max(-xmin, -ymin, xmax - width, ymax - height)
-    xmin, ymin, xmax, ymax = max(xmin, 0.0), max(ymin, 0.0), min(xmax, width), min(ymax, height)
-    if beyond > TOLERANCE or xmin >= xmax or ymin >= ymax:
-        raise UserError(
-            f"{where}: the box leaves its {width}x{height} image by {beyond:.1f} pixels; "
-            "do the labels belong to this image?"
-        )
-    return Box(raw.cls, float(xmin), float(ymin), float(xmax), float(ymax))
+    return [
+        checked_box(f"{path}:{raw.line}", raw, size, classes)
+        for raw in reader(path, content, size, classes)
+    ]
 
 
 def _read_yolo(
     path: Path, content: bytes, size: tuple[int, int], classes: Sequence[str]
-) -> list[_Raw]:
+) -> list[RawBox]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -110,13 +72,13 @@ def _read_yolo(
             (cx + w / 2) * width,
             (cy + h / 2) * height,
         )
-        boxes.append(_Raw(number, classes[index], edges))
+        boxes.append(RawBox(number, classes[index], edges))
     return boxes
 
 
 def _read_voc(
     path: Path, content: bytes, size: tuple[int, int], classes: Sequence[str]
-) -> list[_Raw]:
+) -> list[RawBox]:
     # expat and not ElementTree, because only expat tells the line of an element.
     parser = expat.ParserCreate()
     stack: list[str] = []
@@ -166,7 +128,7 @@ def _read_voc(
     return [_voc_object(path, line, fields) for line, fields in found]
 
 
-def _voc_object(path: Path, line: int, fields: dict[str, str]) -> _Raw:
+def _voc_object(path: Path, line: int, fields: dict[str, str]) -> RawBox:
     try:
         name = fields["name"].strip()
         xmin, ymin, xmax, ymax = (float(fields[key]) for key in ("xmin", "ymin", "xmax", "ymax"))
@@ -174,4 +136,4 @@ def _voc_object(path: Path, line: int, fields: dict[str, str]) -> _Raw:
         raise UserError(f"{path}:{line}: the object has no <{error.args[0]}>.") from error
     except ValueError as error:
         raise UserError(f"{path}:{line}: the object's box is not four numbers.") from error
-    return _Raw(line, name, (xmin - 1, ymin - 1, xmax, ymax))
+    return RawBox(line, name, (xmin - 1, ymin - 1, xmax, ymax))

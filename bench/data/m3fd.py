@@ -16,9 +16,10 @@ from bench.data.adapter import (
     first_folder,
     matched_stems,
     missing,
-    read_split,
 )
+from bench.data.coco import is_coco, label_files
 from bench.data.pairs import Pair, PairSet
+from bench.data.split_files import read_split
 from bench.errors import UserError
 
 CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
@@ -53,32 +54,43 @@ def load_fusion(root: Path, options: Mapping[str, Any]) -> PairSet:
 
 
 def load_detection(root: Path, options: Mapping[str, Any]) -> PairSet:
-    """The pairs of `M3FD_Detection` with their XML. Option split: a name, a file, or "auto"
-    (the one folder under `splits/` where there is one, else `m3fd-public` for 4200 pairs and
-    `public-300` for the 300 pairs of the fusion set).
+    """The pairs of `M3FD_Detection` with their boxes.
+
+    Option labels: a folder of XML, a COCO file or a folder of train.json, val.json, test.json ("":
+    the official `Annotation`). Option split: a name, a file, "none" or "auto" (the one
+    folder under `splits/` where there is one, else `public-coco` for 4200 pairs and `public-300`
+    for the 300 pairs of the fusion set).
     """
     folder = root / "M3FD_Detection"
     images = _images(folder) or _images(root / "m3fd")
-    annotations = first_folder(folder, ("Annotation", "Annotations", "labels"))
+    chosen = str(options.get("labels", ""))
+    annotations = (
+        root / chosen if chosen else first_folder(folder, ("Annotation", "Annotations", "labels"))
+    )
     if images is None or annotations is None:
         raise missing(DETECTION, root)
     stems = matched_stems(*images)
-    boxes = files_by_stem(annotations, (".xml", ".txt"))
+    boxes = (
+        label_files(annotations, CLASSES)
+        if is_coco(annotations)
+        else files_by_stem(annotations, (".xml", ".txt"))
+    )
     lonely = [stem for stem in stems if stem not in boxes]
     if lonely:
-        raise UserError(f"{images[0][lonely[0]]} has no annotation in {annotations}: add its XML.")
+        raise UserError(f"{images[0][lonely[0]]} has no annotation in {annotations}: add it.")
     name = str(options.get("split", "auto"))
     if name == "auto":
         own = sorted(path for path in root.glob("splits/*") if (path / "train.txt").is_file())
         if len(own) == 1:
             name = str(own[0].relative_to(root))
         else:
-            name = "m3fd-public" if len(stems) == 4200 else "public-300"
+            name = "public-coco" if len(stems) == 4200 else "public-300"
     return PairSet(
         name="m3fd-detection",
         pairs=tuple(Pair(s, images[0][s], images[1][s], boxes[s]) for s in stems),
         scored=(),
-        split=read_split(name, stems, root),
+        split=None if name == "none" else read_split(name, stems, root),
+        no_split="its option split is 'none'" if name == "none" else "",
         classes=CLASSES,
         footnotes=(f"M3FD_Detection: {len(stems)} pairs.", *_notes(options)),
     )
@@ -105,6 +117,6 @@ DETECTION = Adapter(
     source=_SOURCE,
     terms=_TERMS,
     load=load_detection,
-    options={"note": "", "split": "auto"},
+    options={"note": "", "split": "auto", "labels": ""},
     stages=("fuse", "detect", "profile"),
 )

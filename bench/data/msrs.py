@@ -17,9 +17,9 @@ from bench.data.adapter import (
     first_folder,
     matched_stems,
     missing,
-    read_split,
 )
 from bench.data.pairs import Pair, PairSet, Split
+from bench.data.split_files import read_split
 from bench.errors import UserError
 
 CLASSES = ("person", "bicycle", "car")
@@ -55,8 +55,8 @@ def _pairs(root: Path, part: str, variant: str) -> list[Pair]:
 
 
 def load(root: Path, options: Mapping[str, Any]) -> PairSet:
-    """`scored` is the test part. Options: labels (fusion, visible, infrared), split (name or file;
-    "auto": train on train where it is there, else the development split of the test part).
+    """`scored` is the test part. Options: labels (fusion, visible, infrared), split (name, file,
+    "none" or "auto": train on train where it is there, else the test part's development split).
     """
     variant = str(options.get("labels", "fusion"))
     if variant not in ("fusion", "visible", "infrared"):
@@ -75,7 +75,9 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
         no_split = "no detection labels were found (expected ../MSRS-detection-label)"
     else:
         ids = [pair.id for pair in pairs if pair.boxes]
-        if name != "auto":
+        if name == "none":
+            no_split = "its option split is 'none'"
+        elif name != "auto":
             split = read_split(name, ids, root)
         elif train and all(pair.boxes for pair in train):
             split = Split("released", tuple(p.id for p in train), (), scored)

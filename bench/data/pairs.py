@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,8 @@ class Pair:
     """One registered visible/infrared pair. Paths only; `bench.data.images` decodes.
 
     id: the file stem, unique within its set; no path separators.
-    boxes: label file (VOC .xml, YOLO .txt) or None; read by `bench.data.labels`.
+    boxes: label file (VOC .xml, YOLO .txt, or COCO .json of many images) or None; read by
+        `bench.data.labels`.
     mask: 8-bit single-channel segmentation map (0 = background, k = class k) or None.
     """
 
@@ -27,12 +30,23 @@ class Pair:
 
 @dataclass(frozen=True)
 class Split:
-    """A named division of a set for detection: ids only. `val` may be empty."""
+    """A named division of a set for detection: ids only. `val` may be empty.
+
+    leakage: what is known of near-duplicates across its parts, a clause; "" where not measured.
+    """
 
     name: str
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+    leakage: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Hex hash over the name and the parts; printed with every number made on the split."""
+        parts = {"name": self.name, "train": self.train, "val": self.val, "test": self.test}
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def _limited(pairs: PairSet, limit: int) -> PairSet:
         train=pairs.split.train[:limit],
         val=pairs.split.val[:limit],
         test=pairs.split.test[:limit],
+        # Measured on the whole split.
+        leakage="",
     )
     return replace(pairs, scored=pairs.scored[:limit], split=split)
 

@@ -172,18 +172,26 @@ def _detect_job(
     recipe = detect.recipe(config.detect.preset, config.detect.overrides, config.detect.seeds)
     ids = (*split.train, *split.val, *split.test) if split else ()
     options = {"recipe": asdict(recipe), "device": device}
-    facts = {**data.facts, "recipe": asdict(recipe)}
+    facts = {
+        **data.facts,
+        "recipe": asdict(recipe),
+        "recipe_open": detect.OPEN.get(config.detect.preset, ""),
+    }
     if split:
         facts["split"] = split.name
-        facts["split_sha256"] = identity(asdict(split))
+        facts["split_sha256"] = split.sha256
+        facts["split_leakage"] = split.leakage
     made = {
         "stage": "detect",
         "code": code_hashes(
             (
                 "bench.stages.detect",
+                "bench.stages.detection_errors",
                 "bench.stages.detector",
                 "bench.stages.yolo",
                 "bench.stages.average_precision",
+                "bench.data.box",
+                "bench.data.coco",
                 "bench.data.labels",
             )
         ),

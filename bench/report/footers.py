@@ -229,6 +229,14 @@ def of_detection(jobs: Sequence[Job], seeds: Sequence[int]) -> list[str]:
     lines += [f"Detector, one of {len(recipes)}: {text}." for text in recipes if len(recipes) > 1]
     if any((job.facts.get("recipe") or {}).get("init") == "bundled" for job in jobs):
         lines.append(BUNDLED)
+    lines += sorted({str(text) for job in jobs if (text := job.facts.get("recipe_open"))})
+    halved = [
+        f"{job.method} (seed {seed}: {batch})"
+        for job in jobs
+        for seed, batch in (job.facts.get("halved_batch") or {}).items()
+    ]
+    if halved:
+        lines.append(f"Batch halved, since the recipe's did not fit into memory: {_join(halved)}.")
     scorer = {str(f) for job in jobs if (f := job.facts.get("average_precision"))}
     lines += [f"AP by {text}." for text in sorted(scorer)]
     if seeds:
@@ -243,7 +251,8 @@ def _split(facts: Mapping[str, Any]) -> str:
     images = facts.get("images") if isinstance(facts.get("images"), Mapping) else {}
     train, test = (facts.get(part, (images or {}).get(part)) for part in ("train", "test"))
     sha = str(facts.get("split_sha256") or "")[:12]
-    return f"{facts['split']} (sha256 {sha}…): {train} training and {test} test images"
+    leakage = f"; {facts['split_leakage']}" if facts.get("split_leakage") else ""
+    return f"{facts['split']} (sha256 {sha}…): {train} training and {test} test images{leakage}"
 
 
 def _recipe(recipe: object) -> str:

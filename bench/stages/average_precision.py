@@ -7,18 +7,20 @@ The measure is COCO's (Lin et al., ECCV 2014): AP50:95 is the mean over ten IoU 
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-IOU50 = 0
-"""Index of IoU 0.5 among COCO's ten thresholds."""
+IOU50, IOU75 = 0, 5
+"""Indices of IoU 0.5 and 0.75 among COCO's ten thresholds."""
 AREAS = ("all", "small", "medium", "large")
 """COCO's area ranges in its own order: below 32², 32² to 96², above 96² pixels."""
 MOST_DETECTIONS = -1
@@ -31,6 +33,7 @@ class AveragePrecision:
 
     ap50, ap50_95: by class name, in the order of the classes; the means are over the classes with
     ground truth.
+    precision: by class, 10 IoU thresholds × 101 recalls 0, 0.01 ... 1; -1 without ground truth.
     """
 
     ap50: Mapping[str, float]
@@ -42,6 +45,7 @@ class AveragePrecision:
     mean_large: float
     mean_recall: float
     absent: Mapping[str, str]
+    precision: Mapping[str, np.ndarray[Any, Any]]
 
     def rows(self) -> list[tuple[str, str, float]]:
         """(item, name, value), item being a class or "all"."""
@@ -90,7 +94,22 @@ def score(
         mean_large=means["large"],
         mean_recall=_percent(recall),
         absent=absent,
+        precision={name: everywhere[:, :, k] for k, name in enumerate(classes)},
     )
+
+
+def write_curves(result: AveragePrecision, path: Path) -> None:
+    """Precision over recall of each class with objects, as pycocotools interpolates it."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["class", "recall", "precision_50", "precision_75", "precision_50:95"])
+        for name, precision in result.precision.items():
+            if precision.max() < 0:
+                continue
+            for step in range(precision.shape[1]):
+                column = precision[:, step]
+                shown = (column[IOU50], column[IOU75], column.mean())
+                writer.writerow([name, f"{step / 100:.2f}", *(f"{value:.6f}" for value in shown)])
 
 
 def _percent(values: np.ndarray[Any, Any]) -> float:

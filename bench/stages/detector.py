@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench.data.labels import Box
+from bench.data.box import Box
 
 Progress = Callable[[int, int], None]
 
 
 class DetectorError(RuntimeError):
-    """The detector's process ended with an error; the message holds the end of its output."""
+    """The detector's process ended with an error; the message says why, or holds the end of its
+    output."""
+
+
+class OutOfMemoryError(DetectorError):
+    """The batch does not fit into the device's memory."""
 
 
 def write_part(
@@ -111,6 +116,11 @@ def run_worker(config: Mapping[str, Any], work: Path, threads: int, progress: Pr
         with contextlib.suppress(OSError):
             worker.communicate()
     if worker.returncode != 0:
+        for line in output:
+            if match := re.fullmatch(r"failed: (.+)", line.strip()):
+                raise DetectorError(match[1])
+            if match := re.fullmatch(r"out of memory: (.+)", line.strip()):
+                raise OutOfMemoryError(match[1])
         raise DetectorError(
             f"the detector's process ended with code {worker.returncode}:\n{''.join(output)}"
         )

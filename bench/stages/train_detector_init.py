@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.labels import Box
+from bench.data.box import Box
 from bench.data.synthetic import CLASSES, Scene, render
 from bench.data.synthetic.scene import VERSION
 from bench.stages.average_precision import score

@@ -8,15 +8,18 @@ Detector: YOLOv8 (Jocher, Chaurasia, Qiu 2023), github.com/ultralytics/ultralyti
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
+import math
 import os
+import statistics
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # Fields of `DetectRecipe` that ultralytics knows under the same name.
 SCHEDULE = ("imgsz", "epochs", "batch", "optimizer", "lr0", "lrf", "momentum", "weight_decay")
@@ -44,12 +47,18 @@ def main(config_file: str) -> None:
     SETTINGS.update({key: False for key, value in SETTINGS.items() if value is True})
     imported = time.perf_counter()
 
-    model, loaded = _train(config, out)
+    trainer, loaded = _train(config, out)
+    model = trainer.ema.ema
     trained = time.perf_counter()
     if config.get("weights"):
         _save_weights(model, Path(config["weights"]))
-    detections = _predict(model, config)
+    untouched = copy.deepcopy(model)
+    detections, milliseconds = _predict(model, config)
     _write_json(out / "predictions.json", detections)
+    predicted = time.perf_counter()
+    # Prediction fuses layers in place.
+    trainer.ema.ema = untouched
+    own = _own_scores(trainer, config) if config.get("test_part") else {}
     facts = {
         "ultralytics": __version__,
         "torch": torch.__version__,
@@ -57,7 +66,10 @@ def main(config_file: str) -> None:
         "initialised_tensors": loaded,
         "seconds_import": round(imported - start, 2),
         "seconds_train": round(trained - imported, 2),
-        "seconds_predict": round(time.perf_counter() - trained, 2),
+        "seconds_predict": round(predicted - trained, 2),
+        "inference_ms": milliseconds,
+        "batch": config["recipe"]["batch"],
+        "own_scores": own,
         "peak_rss_mib": _peak_rss_mib(),
     }
     _write_json(out / "facts.json", facts)
@@ -70,7 +82,8 @@ def _end_with_parent() -> None:
 
 
 def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
-    """The detector with its last (EMA) weights, and how many tensors came from the init file."""
+    """The trainer, whose `ema.ema` is the detector with its last weights, and how many tensors came
+    from the init file."""
     import torch
     from ultralytics.models.yolo.detect import DetectionTrainer
     from ultralytics.nn.tasks import DetectionModel
@@ -93,6 +106,16 @@ def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
                 "channels": 3,
             }
 
+        def _build_train_pipeline(self) -> None:
+            # ultralytics rebuilds it with half the batch when memory runs out, several times.
+            if self.batch_size != recipe["batch"]:
+                _stop("out of memory", f"batch {recipe['batch']} does not fit into memory")
+            super()._build_train_pipeline()
+
+        def _handle_nan_recovery(self, epoch: int) -> bool:
+            # It would go on from a checkpoint, and we keep none; `save_metrics` ends the training.
+            return False
+
         def validate(self) -> tuple[Any, Any]:
             return super().validate() if validates else ({}, 0.0)
 
@@ -105,6 +128,12 @@ def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
             known = {
                 name: float(value) for name, value in metrics.items() if name.startswith(kinds)
             }
+            if bad := [n for n, v in known.items() if n[:6] == "train/" and not math.isfinite(v)]:
+                _stop(
+                    "failed",
+                    f"{bad[0][6:]} of the training became {known[bad[0]]} in epoch "
+                    f"{self.epoch + 1}: lower detect.lr0, or check the labels",
+                )
             rows.append({"epoch": self.epoch + 1, **known})
             with (out / "curve.csv").open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, list(rows[-1]), restval="", extrasaction="ignore")
@@ -136,12 +165,31 @@ def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
     loaded = _initialise(model, config["init"])
     trainer.model = model
     trainer.train()
-    if trainer.batch_size != recipe["batch"]:
-        # ultralytics halves the batch when memory runs out: that would be another recipe.
-        raise RuntimeError(
-            f"batch {recipe['batch']} does not fit into the device's memory; choose a smaller one"
-        )
-    return trainer.ema.ema, loaded
+    return trainer, loaded
+
+
+def _stop(kind: str, reason: str) -> NoReturn:
+    """End this process with a line that the parent knows as the reason."""
+    print(f"{kind}: {reason}", flush=True)
+    os._exit(1)
+
+
+def _own_scores(trainer: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+    """ultralytics' own AP on the test part, in per cent, as its validation after an epoch."""
+    trainer.test_loader = trainer.get_dataloader(
+        config["test_part"], batch_size=config["recipe"]["batch"], rank=-1, mode="val"
+    )
+    validator = trainer.get_validator()
+    validator(trainer)
+    box = validator.metrics.box
+    by_class = {
+        config["classes"][int(index)]: {
+            "AP50": 100 * float(box.ap50[k]),
+            "AP50:95": 100 * float(box.ap[k]),
+        }
+        for k, index in enumerate(box.ap_class_index)
+    }
+    return {**by_class, "all": {"AP50": 100 * float(box.map50), "AP50:95": 100 * float(box.map)}}
 
 
 def _initialise(model: Any, init: str | None) -> str:
@@ -168,8 +216,9 @@ def _save_weights(model: Any, path: Path) -> None:
     save_file({k: v.half() if v.is_floating_point() else v for k, v in tensors}, path)
 
 
-def _predict(model: Any, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """COCO-format detections on the test images, boxes at the images' full resolution.
+def _predict(model: Any, config: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float | None]:
+    """COCO-format detections on the test images, boxes at the images' full resolution; and the
+    median milliseconds per image for network and suppression, the first three not counted.
 
     One image at a time, so that no result depends on its neighbours in a batch. Each class of an
     anchor is a detection of its own, as in ultralytics' validation.
@@ -184,7 +233,8 @@ def _predict(model: Any, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     device = next(model.parameters()).device
     letterbox = LetterBox((recipe["imgsz"], recipe["imgsz"]), auto=True, stride=32)
     model = model.float().eval().fuse(verbose=False)
-    detections = []
+    detections: list[dict[str, Any]] = []
+    seconds: list[float] = []
     with torch.inference_mode():
         for image_id, path in config["test"]:
             image = imread(path)
@@ -192,6 +242,7 @@ def _predict(model: Any, config: Mapping[str, Any]) -> list[dict[str, Any]]:
                 raise RuntimeError(f"{path}: the fused image cannot be decoded")
             fitted = letterbox(image=image)[..., ::-1].transpose(2, 0, 1).copy()
             batch = torch.from_numpy(fitted).to(device).float().div(255).unsqueeze(0)
+            before = _now(device)
             (found,) = non_max_suppression(
                 model(batch),
                 recipe["confidence"],
@@ -201,6 +252,7 @@ def _predict(model: Any, config: Mapping[str, Any]) -> list[dict[str, Any]]:
                 nc=len(config["classes"]),
                 end2end=getattr(model, "end2end", False),
             )
+            seconds.append(_now(device) - before)
             edges = scale_boxes(batch.shape[2:], found[:, :4], image.shape).cpu().tolist()
             scored = found[:, 4:6].cpu().tolist()
             for (xmin, ymin, xmax, ymax), (confidence, index) in zip(edges, scored, strict=True):
@@ -213,7 +265,17 @@ def _predict(model: Any, config: Mapping[str, Any]) -> list[dict[str, Any]]:
                         "score": round(confidence, 6),
                     }
                 )
-    return detections
+    counted = seconds[3:] or seconds
+    return detections, round(1000 * statistics.median(counted), 2) if counted else None
+
+
+def _now(device: Any) -> float:
+    """Seconds, after the device has done what it was given."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def _peak_rss_mib() -> int | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.data import registry
-from bench.data.adapter import packaged_splits, read_split
 from bench.data.fingerprint import Inventory, fingerprint
+from bench.data.split_files import packaged_splits, read_split
 from bench.errors import UserError
 
 MakePairs = Callable[..., list[str]]

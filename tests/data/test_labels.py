@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.labels import Box, read_boxes
+from bench.data.box import Box
+from bench.data.labels import read_boxes
 from bench.errors import UserError
 
 SIZE = (200, 100)
@@ -16,7 +17,7 @@ CLASSES = ("People", "Car", "Bus")
 
 def read(path: Path, content: str | bytes) -> list[Box]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_boxes(path, size=SIZE, classes=CLASSES)
+    return read_boxes(path, image="a", size=SIZE, classes=CLASSES)
 
 
 def voc(name: str = "Car", box: str = "1 11 200 100", extra: str = "") -> str:
@@ -98,7 +99,7 @@ def test_a_box_beyond_the_edge_by_rounding_is_clipped(tmp_path: Path) -> None:
         ("a.xml", voc().replace("xmax", "xmay"), "a.xml:3: the object has no <xmax>"),
         ("a.xml", voc().replace("</object>", ""), "a.xml:7: not well-formed XML (mismatched tag)"),
         ("a.xml", "", "a.xml:1: not well-formed XML (no element found)"),
-        ("a.json", "[]", "a.json: labels must be VOC .xml or YOLO .txt"),
+        ("a.csv", "", "a.csv: labels must be VOC .xml, YOLO .txt or COCO .json"),
     ],
 )
 def test_defects(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
@@ -108,4 +109,4 @@ def test_defects(tmp_path: Path, name: str, content: str | bytes, message: str) 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.txt: cannot read the label file \(No such file"):
-        read_boxes(tmp_path / "a.txt", size=SIZE, classes=CLASSES)
+        read_boxes(tmp_path / "a.txt", image="a", size=SIZE, classes=CLASSES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,7 +89,12 @@ def test_footers_say_what_must_be_known(tables: dict[str, Table]) -> None:
     assert "† Weights trained on a part of the same data set (msrs/train: SeAFusion, DSI" in footers
     assert "MSRS: the 40 test pairs." in footers
     detection = "\n".join(tables["detection-m3fd-detection"].footers)
-    assert "m3fd-public (sha256 abababababab…): 2940 training and 1260 test images" in detection
+    assert (
+        "m3fd-public (sha256 abababababab…): 2940 training and 1260 test images; "
+        "of its 1260 test images 86.0 % have a near-duplicate in train."
+    ) in detection
+    assert "The source leaves the number of epochs open." in detection
+    assert re.search(r"did not fit into memory: \w+ \(seed 1: 8\)\.", detection)
     assert "epochs 60" in detection and "seeds 0, 1" in detection
     assert "†" not in detection
 

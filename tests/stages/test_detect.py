@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from bench.errors import UserError
 from bench.stages import values
 from bench.stages.detect import BUNDLED_INIT, PRESETS, DetectRecipe, DetectTask, init_file, run
-from bench.stages.detector import DetectorError
+from bench.stages.detector import DetectorError, OutOfMemoryError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLASSES = ("red", "green", "blue")
@@ -102,9 +102,10 @@ def test_two_seeds_offline_and_without_a_trace(
     assert list(home.iterdir()) == []
     assert sorted((tmp_path / "data").iterdir()) == data
     assert sorted(path.name for path in results.iterdir()) == [
-        "curve-seed0.csv",
-        "curve-seed3.csv",
+        *(f"{kind}-seed{s}.csv" for kind in ("confusion", "curve", "errors") for s in (0, 3)),
         "ground-truth.json",
+        "precision-recall-seed0.csv",
+        "precision-recall-seed3.csv",
         "predictions-seed0.json",
         "predictions-seed3.json",
         "seed0.json",
@@ -119,8 +120,10 @@ def test_two_seeds_offline_and_without_a_trace(
     rows = values.read(results)
     names = {(row.item, row.name) for row in rows}
     assert names == {(c, n) for c in (*CLASSES, "all") for n in ("AP50", "AP50:95")} | {
-        ("all", n) for n in ("AR", "AP_small", "AP_medium", "AP_large")
-    }
+        ("all", n) for n in ("AR", "AP_small", "AP_medium", "AP_large", "inference_ms")
+    } | {(item, f"{n} (ultralytics)") for item in ("all", "red") for n in ("AP50", "AP50:95")}
+    assert all(row.value > 0 for row in rows if row.name == "inference_ms")
+    assert all(0 <= row.value <= 100 for row in rows if "ultralytics" in row.name)
     assert {row.seed for row in rows} == {0, 3}
     assert all(
         math.isnan(row.value) == (row.item in CLASSES[1:]) for row in rows if row.name == "AP50"
@@ -129,6 +132,10 @@ def test_two_seeds_offline_and_without_a_trace(
     assert facts["test_boxes"] == {"red": 2, "green": 0, "blue": 0}
     assert facts["seeds"]["0"]["initialised_tensors"].startswith("0 of")
     assert facts["seeds"]["0"]["peak_rss_mib"] < 3000
+    assert facts["halved_batch"] == {} and facts["seeds"]["0"]["batch"] == 4
+    recalls = (results / "precision-recall-seed0.csv").read_text().splitlines()
+    assert len(recalls) == 102 and recalls[1].startswith("red,0.00,")
+    assert (results / "errors-seed0.csv").read_text().splitlines()[1].startswith("red,2,")
     header = (results / "curve-seed0.csv").read_text().splitlines()[0]
     assert header.startswith("epoch,train/box_loss") and "metrics/mAP50(B)" in header
 
@@ -226,6 +233,46 @@ def test_a_failing_worker_says_why(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     task.images[task.test[0]].write_bytes(b"not a PNG")
     with pytest.raises(DetectorError, match="the fused image cannot be decoded"):
+        run(task, tmp_path / "results", ignore_progress)
+    assert not (tmp_path / "results" / "seed0.json").exists()
+
+
+# Stands in for a device with little memory: the first step fails with a batch above the limit.
+LITTLE_MEMORY = """
+import json, os, sys, torch
+original = torch.Tensor.backward
+def backward(self, *arguments, **options):
+    batch = json.load(open(sys.argv[1]))["recipe"]["batch"]
+    if batch > int(os.environ["LARGEST_BATCH"]):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 1.00 GiB")
+    return original(self, *arguments, **options)
+torch.Tensor.backward = backward
+"""
+
+
+def test_out_of_memory_halves_the_batch_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LITTLE_MEMORY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    task = make_task(tmp_path / "data")
+    (tmp_path / "results").mkdir()
+    monkeypatch.setenv("LARGEST_BATCH", "2")
+    facts = run(task, tmp_path / "results", ignore_progress)
+    assert facts["halved_batch"] == {"0": 2} and facts["recipe"]["batch"] == 4
+
+    (tmp_path / "results" / "seed0.json").unlink()
+    monkeypatch.setenv("LARGEST_BATCH", "1")
+    with pytest.raises(OutOfMemoryError, match="batch 2 does not fit into memory"):
+        run(task, tmp_path / "results", ignore_progress)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.safetensors"
+    save_file({"model.0.conv.weight": np.full((16, 3, 3, 3), np.nan, np.float32)}, broken)
+    task = make_task(tmp_path / "data", dataclasses.replace(TINY, epochs=3, init=str(broken)))
+    (tmp_path / "results").mkdir()
+    with pytest.raises(DetectorError, match=r"loss of the training became nan in epoch 1"):
         run(task, tmp_path / "results", ignore_progress)
     assert not (tmp_path / "results" / "seed0.json").exists()
 
