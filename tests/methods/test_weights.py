@@ -30,7 +30,7 @@ def test_missing_weights_name_the_command(tmp_path: Path) -> None:
     with pytest.raises(
         weights.MissingWeightsError, match="bench weights import seafusion SeAFusion.pth"
     ):
-        weights.resolve(registry.method("seafusion"), tmp_path)
+        weights.resolve(registry.method("seafusion"), tmp_path, track="official")
 
 
 def test_random_weights_say_so(tmp_path: Path) -> None:
