@@ -324,7 +324,7 @@ def _shifted(progress: Progress, before: int, total: int) -> Progress:
 def _values(
     scores: Mapping[int, AveragePrecision], seeds: Mapping[str, Mapping[str, Any]]
 ) -> list[Value]:
-    """Percentages by class and over "all", seed after seed; then ultralytics' own and the time."""
+    """Percentages by class and over "all", seed after seed; then ultralytics' own."""
     found = []
     for seed, result in scores.items():
         facts = seeds[str(seed)]
@@ -334,7 +334,6 @@ def _values(
             for item, own in facts["own_scores"].items()
             for name, value in own.items()
         ]
-        found.append(Value("all", "inference_ms", float(facts["inference_ms"]), seed))
     return found
 
 

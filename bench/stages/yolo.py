@@ -53,7 +53,7 @@ def main(config_file: str) -> None:
     if config.get("weights"):
         _save_weights(model, Path(config["weights"]))
     untouched = copy.deepcopy(model)
-    detections, milliseconds = _predict(model, config)
+    detections, seconds = _predict(model, config)
     _write_json(out / "predictions.json", detections)
     predicted = time.perf_counter()
     # Prediction fuses layers in place.
@@ -67,7 +67,7 @@ def main(config_file: str) -> None:
         "seconds_import": round(imported - start, 2),
         "seconds_train": round(trained - imported, 2),
         "seconds_predict": round(predicted - trained, 2),
-        "inference_ms": milliseconds,
+        "seconds_per_image": seconds,
         "batch": config["recipe"]["batch"],
         "own_scores": own,
         "peak_rss_mib": _peak_rss_mib(),
@@ -218,7 +218,7 @@ def _save_weights(model: Any, path: Path) -> None:
 
 def _predict(model: Any, config: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float | None]:
     """COCO-format detections on the test images, boxes at the images' full resolution; and the
-    median milliseconds per image for network and suppression, the first three not counted.
+    median seconds per image for network and suppression, the first three not counted.
 
     One image at a time, so that no result depends on its neighbours in a batch. Each class of an
     anchor is a detection of its own, as in ultralytics' validation.
@@ -266,7 +266,7 @@ def _predict(model: Any, config: Mapping[str, Any]) -> tuple[list[dict[str, Any]
                     }
                 )
     counted = seconds[3:] or seconds
-    return detections, round(1000 * statistics.median(counted), 2) if counted else None
+    return detections, round(statistics.median(counted), 5) if counted else None
 
 
 def _now(device: Any) -> float:
