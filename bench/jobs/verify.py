@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.contents import TEMPORARY, Difference, differences, files_in, seal_holds
-from bench.jobs.store import RECORD, read_record
+from bench.jobs.store import RECORD, Key, Store, read_record
 
 MANIFEST = "run.json"
 STALE, PARTIAL = ".stale", ".partial"
@@ -16,6 +16,8 @@ STALE, PARTIAL = ".stale", ".partial"
 CLAIM, QUEUE = ".claim", ".slurm"
 # Folders of the run that are not jobs; they are checked by their own records.
 DERIVED = ("tables", "figures")
+# Made anew by `bench report` at any time, and opened as it is: not checked.
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def check_jobs(run: Path) -> Checked:
         place = folder.relative_to(run).as_posix()
         record = read_record(folder)
         if folder.name.endswith(PARTIAL):
-            unfinished.append(f"{place}: {record.get('status', 'interrupted')}")
+            unfinished.append(f"{place}: {_state(run, folder)}")
             continue
         jobs += 1
         found += _check_job(folder, place)
@@ -63,6 +65,14 @@ def _job_folders(run: Path) -> Iterator[Path]:
         for folder in sorted(base.glob("[!.]*/*/*")):
             if folder.is_dir() and folder.relative_to(base).parts[0] not in DERIVED:
                 yield folder
+
+
+def _state(run: Path, partial: Path) -> str:
+    """The status of an unfinished job; one that a dead process left "running" is interrupted."""
+    status = str(read_record(partial).get("status", "interrupted"))
+    dataset, method, part = partial.parts[-3:]
+    held = Store(run).claimed(Key(dataset, method, part.removesuffix(PARTIAL)))
+    return "interrupted" if status == "running" and held is None else status
 
 
 def _check_job(folder: Path, place: str) -> list[Difference]:
@@ -103,7 +113,11 @@ def _outside_jobs(run: Path) -> tuple[list[str], list[str]]:
     for name in files_in(run):
         parts = name.split("/")
         inside = parts[1:] if parts[0] == STALE else parts
-        if name == MANIFEST or parts[0] in DERIVED or (len(inside) > 3 and parts[0] != QUEUE):
+        if (
+            name in (MANIFEST, PAGE)
+            or parts[0] in DERIVED
+            or (len(inside) > 3 and parts[0] != QUEUE)
+        ):
             continue
         trace = parts[0] == QUEUE or name.endswith((*TEMPORARY, CLAIM))
         (traces if trace else foreign).append(name)

@@ -147,6 +147,10 @@ def test_unfinished_work_and_traces_of_a_kill_are_no_differences(run: Path) -> N
     partial.mkdir(parents=True)
     (partial / "a.png.tmp").write_bytes(b"half")
     write_json(partial / "job.json", {"status": "failed", "identity": "1"})
+    dead = run / "tno" / "late" / "score.partial"
+    dead.mkdir()
+    write_json(dead / "job.json", {"status": "running", "identity": "2"})
+    (run / "report.html").write_text("made by bench report")
     (run / "run.json.tmp").write_text("{")
     (run / "tno" / "average" / "score.1.claim").write_text("")
     verdict = verify(run)
@@ -155,6 +159,7 @@ def test_unfinished_work_and_traces_of_a_kill_are_no_differences(run: Path) -> N
     assert all(difference.file.startswith("tables/") for difference in verdict.differences)
     assert set(verdict.unfinished) == {
         "tno/late/fuse.partial: failed",
+        "tno/late/score.partial: interrupted",
         "run.json.tmp",
         "tno/average/score.1.claim",
     }
