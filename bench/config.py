@@ -235,7 +235,7 @@ def _split_data_options(raw: dict[str, Any]) -> dict[str, Any]:
         table = data.pop(key)
         members = data_registry.expand((key,))
         for member in members:
-            defaults = {"root": "", **data_registry.adapter(member).options}
+            defaults = data_registry.options_of(member)
             known = tuple(defaults)
             for name in table:
                 if name not in known and len(members) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from typing import Any
 
 from bench.data.adapter import Adapter
 from bench.errors import UserError, did_you_mean
@@ -41,3 +42,10 @@ def expand(wanted: Sequence[str]) -> tuple[str, ...]:
     """Names with families replaced by their members, each once."""
     members = [member for name in wanted for member in FAMILIES.get(name, (name,))]
     return tuple(dict.fromkeys(members))
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """The keys of `[data.NAME]` with their defaults: those of every set, then its own."""
+    chosen = adapter(name)
+    shared = {"root": "", "scored": ""} if "score" in chosen.stages else {"root": ""}
+    return {**shared, **chosen.options}

@@ -65,6 +65,34 @@ def read_split(name: str, ids: Iterable[str], root: Path) -> Split:
     return split
 
 
+def read_choice(wanted: str, ids: Iterable[str], root: Path) -> tuple[str, ...]:
+    """The ids that `wanted` names, in the order of `ids`: "SPLIT:PART" (a split as `read_split`
+    takes it and one of its parts) or a text file of one name a line.
+
+    Raises UserError for what is neither, for an id that is not among `ids`, and for none at all.
+    """
+    all_ids = tuple(ids)
+    name, _, part = wanted.rpartition(":")
+    if name and part in PARTS:
+        chosen = set(getattr(read_split(name, all_ids, root), part))
+    else:
+        path = next((path for path in (root / wanted, Path(wanted)) if path.is_file()), None)
+        if path is None:
+            raise UserError(
+                f"'{wanted}' is neither a text file of one pair's name a line nor SPLIT:PART, such "
+                "as public-300:test."
+            )
+        chosen = set(_text_stems(path))
+    if absent := sorted(chosen.difference(all_ids)):
+        raise UserError(
+            f"'{wanted}' names {len(absent)} pairs that are not among the scored pairs of {root}, "
+            f"the first is {absent[0]}: remove them from the list."
+        )
+    if not chosen:
+        raise UserError(f"'{wanted}' names no pair: name at least one.")
+    return tuple(id_ for id_ in all_ids if id_ in chosen)
+
+
 def write_split(path: Path, split: Split, facts: Mapping[str, Any]) -> None:
     """One JSON file with the parts, their hash, and `facts` (how it was made, its leakage)."""
     parts = {part: list(getattr(split, part)) for part in PARTS}

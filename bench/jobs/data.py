@@ -12,6 +12,7 @@ from bench.data import registry as data_registry
 from bench.data.adapter import Adapter
 from bench.data.fingerprint import Inventory, fingerprint
 from bench.data.pairs import Pair, PairSet
+from bench.data.split_files import read_choice
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,19 @@ def data_root(config: RunConfig, adapter: Adapter) -> Path:
 
 
 def load_data(config: RunConfig, name: str) -> PairSet:
-    """The pairs of one data set at its configured place."""
+    """The pairs of one data set at its configured place, its scored ones those that the option
+    `scored` names."""
     adapter = data_registry.adapter(name)
     root = data_root(config, adapter)
-    options = {**adapter.options, **config.data.options.get(name, {})}
-    options.pop("root", None)
-    return adapter.load(root, options)
+    options = {**data_registry.options_of(name), **config.data.options.get(name, {})}
+    options.pop("root")
+    wanted = str(options.pop("scored", ""))
+    pairs = adapter.load(root, options)
+    if not wanted:
+        return pairs
+    chosen = read_choice(wanted, pairs.scored, root)
+    note = f"Of them the {len(chosen)} that {Path(wanted).name} names are scored (option 'scored')."
+    return replace(pairs, scored=chosen, footnotes=(*pairs.footnotes, note))
 
 
 def _limited(pairs: PairSet, limit: int) -> PairSet:

@@ -21,7 +21,7 @@ from bench.report.tables import all_tables
 WIDTH = 1200
 # What a repository's page shows or a paper takes.
 PUBLISHED = ("csv", "tex", "md")
-_PATH_KEYS = ("root", "results", "folder")
+_PATH_KEYS = ("root", "results", "folder", "scored", "split", "labels")
 # Tables in which every value is a path.
 _PATH_TABLES = ("use", "fused")
 
@@ -43,6 +43,12 @@ def command(config: Mapping[str, Any]) -> str:
     words = ["bench run"]
     for key in ("methods", "datasets", "stages"):
         words.append(f"--{key} {','.join(config[key])}")
+    for name, options in config.get("data", {}).get("options", {}).items():
+        words += [
+            f"--set {shlex.quote(f'data.{name}.{key}={without_paths(value, key)}')}"
+            for key, value in options.items()
+            if key != "root"
+        ]
     for name, folder in config.get("fused", {}).items():
         words.append(f"--fused {shlex.quote(f'{name}={Path(folder).name}')}")
     if config["limit"]:

@@ -14,7 +14,7 @@ from bench.cli import main
 from bench.data.make_split import groups_by_content, groups_by_runs, random_split, scene_split
 from bench.data.near_duplicates import hashes, leakage, number_of
 from bench.data.pairs import Pair, Split
-from bench.data.split_files import packaged_splits, read_split, write_split
+from bench.data.split_files import packaged_splits, read_choice, read_split, write_split
 from bench.errors import UserError
 
 FRAMES = [f"{number:05d}" for number in range(4200)]
@@ -103,6 +103,22 @@ def test_leakage_by_number_counts_test_frames_with_a_neighbour() -> None:
     named = Split("s", ("a", "b"), (), ("c",))
     assert leakage(named, None).by_number is None
     assert leakage(named, None).sentence().endswith("not measured")
+
+
+def test_a_choice_is_a_part_of_a_split_or_a_list_in_the_order_of_the_set(tmp_path: Path) -> None:
+    public = read_split("public-coco", FRAMES, tmp_path)
+    chosen = read_choice("public-coco:test", FRAMES, tmp_path)
+    assert chosen == tuple(sorted(public.test)) and len(chosen) == 840
+    (tmp_path / "mine.txt").write_text("00007.png\n\n00003\n")
+    assert read_choice("mine.txt", FRAMES, tmp_path) == ("00003", "00007")
+    (tmp_path / "other.txt").write_text("00007\nnobody\n")
+    with pytest.raises(UserError, match=r"'other\.txt' names 1 pairs that are not .* nobody"):
+        read_choice("other.txt", FRAMES, tmp_path)
+    (tmp_path / "none.txt").write_text("\n")
+    with pytest.raises(UserError, match="names no pair"):
+        read_choice("none.txt", FRAMES, tmp_path)
+    with pytest.raises(UserError, match="neither a text file"):
+        read_choice("public-coco:tset", FRAMES, tmp_path)
 
 
 def test_the_packaged_splits_of_m3fd(tmp_path: Path) -> None:
