@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from bench.errors import UserError, did_you_mean
@@ -11,6 +13,12 @@ GROUP = "bench.methods"
 
 
 def _registered() -> dict[str, EntryPoint]:
+    return _registered_on(tuple(sys.path))
+
+
+# Each look reads the metadata of every installed package, and a plan asks for each of its jobs.
+@cache
+def _registered_on(_path: tuple[str, ...]) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUP):
         if point.name in found and found[point.name].value != point.value:
