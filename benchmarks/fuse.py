@@ -10,10 +10,10 @@ a pair:
 network  forward passes alone, on tensors that are in memory
 files    reading both images and writing the fused one, with as many threads as the stage uses
 stage    `bench.stages.fuse.run`, as `bench run` calls it
-plain    what most repositories do: for each pair PIL opens, torch converts, the network runs, PIL saves
+plain    what most repositories do: pair by pair PIL opens, torch converts, the network, PIL saves
 
-"of bound" is stage / max(network, files), "speed-up" is plain / stage. Weights are random: the time
-does not depend on them.
+"of bound" is stage / max(network, files), "speed-up" is plain / stage. Weights are random: the
+time does not depend on them.
 """
 
 from __future__ import annotations
