@@ -6,9 +6,9 @@
 The pairs are written in M3FD's layout; `KINDS` of them are rendered, the others are links to
 those. Times, each as a process of its own: the first plan (which reads every file once), the plan
 again, all methods on the first `--sample` pairs, the method `--whole` on all pairs, and then
-`bench status` and `bench tables` of the finished run. In the end the wall time of all methods on all pairs is
-extrapolated from the sample, with its assumptions. --folder keeps everything, and a second call
-continues there.
+`bench status` and `bench tables` of the finished run. In the end the wall time of all methods on
+all pairs is extrapolated from the sample, with its assumptions. --folder keeps everything, and a
+second call continues there.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def extrapolate(folder: Path, sample: int, pairs: int) -> None:
         total += sum(each) * pairs
         print(f"{method:<14}{each[0]:>12.3f}{each[1]:>13.3f}{sum(each) * pairs / 60:>8.0f} min")
     print(
-        f"\nExtrapolated: {total / 3600:.1f} hours for {len(fuse)} methods on {pairs} pairs, fuse and"
-        " score.\n"
+        f"\nExtrapolated: {total / 3600:.1f} hours for {len(fuse)} methods on {pairs} pairs, "
+        "fuse and score.\n"
         f"Assumptions: jobs one after the other on this machine, {sample} pairs stand for all (so\n"
         "that the loading of a network weighs too much), random weights, no detection."
     )
