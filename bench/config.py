@@ -67,9 +67,15 @@ class DetectConfig:
 
 @dataclass(frozen=True)
 class ProfileConfig:
-    """Resolutions are HEIGHTxWIDTH; seconds bounds the timing of one method and resolution."""
+    """Resolutions are HEIGHTxWIDTH; seconds bounds the timing of one method and resolution.
+
+    batches: pairs in one pass, at the resolutions of the table. scaling: more resolutions, one pair
+    a pass, for the figure of cost against size.
+    """
 
     resolutions: tuple[str, ...] = ("480x640", "768x1024")
+    batches: tuple[int, ...] = (1,)
+    scaling: tuple[str, ...] = ()
     seconds: int = 20
 
 
@@ -324,6 +330,7 @@ def _needed_lists(config: RunConfig) -> dict[str, tuple[Any, ...]]:
         needed["detect.seeds"] = config.detect.seeds
     if "profile" in config.stages:
         needed["profile.resolutions"] = config.profile.resolutions
+        needed["profile.batches"] = config.profile.batches
     return needed
 
 
@@ -388,8 +395,14 @@ def validate(config: RunConfig) -> RunConfig:
     datasets = data_registry.expand(config.datasets)
     for name in datasets:
         data_registry.adapter(name)
-    for resolution in config.profile.resolutions:
-        height, _, width = resolution.partition("x")
-        if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-            raise UserError(f"profile.resolutions has '{resolution}': write HEIGHTxWIDTH.")
+    for name in ("resolutions", "scaling"):
+        for resolution in getattr(config.profile, name):
+            height, _, width = resolution.partition("x")
+            if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
+                raise UserError(f"profile.{name} has '{resolution}': write HEIGHTxWIDTH.")
+    if 1 not in config.profile.batches or min(config.profile.batches) < 1:
+        raise UserError(
+            f"profile.batches is {list(config.profile.batches)}: use positive numbers and 1 among "
+            "them."
+        )
     return replace(config, datasets=datasets)

@@ -148,12 +148,14 @@ def _profiled(config: RunConfig, method: Method, device: str, threads: int) -> S
     }
 
     def work(folder: Path, progress: Progress) -> Mapping[str, Any]:
+        def sizes(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+            return tuple((int(n.partition("x")[0]), int(n.partition("x")[2])) for n in names)
+
         task = profile.ProfileTask(
             method=method,
-            resolutions=tuple(
-                (int(r.partition("x")[0]), int(r.partition("x")[2]))
-                for r in config.profile.resolutions
-            ),
+            resolutions=sizes(config.profile.resolutions),
+            batches=config.profile.batches,
+            scaling=sizes(config.profile.scaling),
             device=device,
             seconds=float(config.profile.seconds),
             threads=threads,

@@ -12,8 +12,10 @@ from bench.report.critical_difference import diagrams
 from bench.report.curves import curves, violins
 from bench.report.detections import detections
 from bench.report.footers import family
+from bench.report.frame import COST
 from bench.report.panels import ablation_panel, methods_panel
 from bench.report.pareto import bubbles
+from bench.report.scaling import scaling
 from bench.report.source import Source
 
 
@@ -37,12 +39,14 @@ FIGURES = (
     Figure(7, "panels of TNO", methods_panel, "tno", "fuse"),
     Figure(8, "detections", detections, stage="detect"),
     Figure(9, "detection against cost", bubbles, stage="detect"),
+    Figure(9, "cost against size", scaling, COST, "profile"),
     Figure(10, "per-image curves", curves),
     Figure(10, "distributions", violins),
     Figure(10, "critical differences", diagrams),
     Figure(11, "ablation panels", ablation_panel, stage="fuse"),
 )
 OF_THE_PAPER = {figure.dataset for figure in FIGURES if figure.dataset}
+"""COST among them: what costs are no data set's has one figure for the run."""
 
 
 def chosen(words: Sequence[str]) -> tuple[Figure, ...]:
@@ -69,7 +73,7 @@ def draw(
     """
     done: set[tuple[object, str]] = set()
     for figure in chosen(words):
-        for dataset in datasets:
+        for dataset in (COST,) if figure.dataset == COST else datasets:
             own = family(dataset)
             elsewhere = figure.dataset and own != figure.dataset and own in OF_THE_PAPER
             if elsewhere or (figure.draw, dataset) in done:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.report.frame import Job, Jobs
+from bench.report.frame import COST, Job, Jobs
 from bench.report.table import Row, Table
 
 CONTAMINATED, RANDOM, AUTHORS, READY_MADE, APART = "†", "‡", "§", "¶", "◊"
@@ -38,7 +38,7 @@ def printed_name(jobs: Jobs, dataset: str, method: str) -> str:
         name = fusion_job(jobs, other, method).facts.get("printed_name")
         if name:
             return str(name)
-    return method
+    return str(jobs.get(COST, method, "profile").facts.get("printed_name") or method)
 
 
 def is_source(jobs: Jobs, dataset: str, method: str) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.report import footers
 from bench.report.comparability import Conditions, of_detection, of_score
-from bench.report.cost_table import cost_table
+from bench.report.cost_table import batches, cost_table
 from bench.report.frame import COST, Jobs
 from bench.report.rows import (
     ablation_of,
@@ -50,7 +50,7 @@ def all_tables(frame: pd.DataFrame, jobs: Jobs) -> tuple[Table, ...]:
     if any(ablation_of(method) for method in jobs.methods):
         tables += [ablation_table(frame, jobs, dataset) for dataset in scored]
     if _any_begun(jobs, COST, "profile"):
-        tables.append(cost_table(frame, jobs))
+        tables += [cost_table(frame, jobs, batch) for batch in batches(jobs)]
     return tuple(tables)
 
 

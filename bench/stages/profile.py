@@ -1,4 +1,4 @@
-"""The profile stage: what fusing one pair costs in parameters, MACs, time and memory.
+"""The profile stage: what fusing one pair costs in parameters, MACs, time, memory and energy.
 
 MACs are half the FLOPs that `torch.utils.flop_counter` counts: convolutions, transposed
 convolutions, linear layers and both products of attention, at the padded size. 1 MAC = 2 FLOPs.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import gc
+import importlib.util
 import math
 import platform
 import sys
@@ -38,55 +39,118 @@ MOST_REPEATS = 50
 class ProfileTask:
     """What one profile job needs to know; cost does not depend on weights, so none are loaded.
 
-    resolutions: (height, width). seconds: bound on the timing of one resolution, though at least
-    three passes are timed. threads: of torch, on the CPU.
+    resolutions: (height, width) of the table, each with every one of `batches` (pairs in a pass,
+    1 among them). scaling: further resolutions, one pair a pass. seconds: bound on the timing of
+    one of them, though at least three passes are timed. threads: of torch, on the CPU.
     """
 
     method: Method
     resolutions: tuple[tuple[int, int], ...] = ((480, 640), (768, 1024))
+    batches: tuple[int, ...] = (1,)
+    scaling: tuple[tuple[int, int], ...] = ()
     device: str = "cpu"
     seconds: float = 20.0
     threads: int = 1
 
+    def passes(self) -> dict[str, tuple[int, int, int]]:
+        """(pairs, height, width) of every measured pass by its name: 480x640, or 480x640@8."""
+        found = {_name(size): (1, *size) for size in self.resolutions}
+        for batch in self.batches:
+            for size in self.resolutions if batch > 1 else ():
+                found[f"{_name(size)}@{batch}"] = (batch, *size)
+        return found | {_name(size): (1, *size) for size in self.scaling}
+
+
+def _name(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
 
 def run(task: ProfileTask, folder: Path, progress: Progress) -> dict[str, Any]:
-    """Measure all resolutions and write values.csv; returns the facts of the row."""
+    """Measure all passes and write values.csv; returns the facts of the row.
+
+    Times and energy are those of one pair, memory is that of the whole pass.
+    """
     device = torch.device(task.device)
     threads = torch.get_num_threads()
     torch.set_num_threads(task.threads)
     rows: list[values.Value] = []
     repeats: dict[str, int] = {}
+    passes = task.passes()
     try:
         network = task.method.build().eval().to(device)
-        progress(0, len(task.resolutions))
-        for done, (height, width) in enumerate(task.resolutions, start=1):
-            size = f"{height}x{width}"
-            visible, infrared = inputs(task.method.protocol, height, width)
+        progress(0, len(passes))
+        for done, (name, (batch, height, width)) in enumerate(passes.items(), start=1):
+            single = inputs(task.method.protocol, height, width)
+            visible, infrared = (x.expand(batch, -1, -1, -1).contiguous() for x in single)
             pair = visible.to(device), infrared.to(device)
-            measured: dict[str, float] = {
-                "params": parameters(network),
-                "macs": macs(network, *pair),
-                # Before the timing: its passes would leave memory behind that hides the growth.
-                "peak_bytes": peak_bytes(network, *pair),
-            }
-            times = pass_times(network, *pair, seconds=task.seconds)
-            repeats[size] = len(times)
-            quarter, median, three_quarters = quantiles(times, n=4, method="inclusive")
+            measured: dict[str, float] = {}
+            if batch == 1:
+                measured |= {"params": parameters(network), "macs": macs(network, *pair)}
+            # Before the timing: its passes would leave memory behind that hides the growth.
+            measured["peak_bytes"] = peak_bytes(network, *pair)
+            with Energy(device) as energy:
+                times = pass_times(network, *pair, seconds=task.seconds)
+            repeats[name] = len(times)
+            quarter, median, three_quarters = (
+                time / batch for time in quantiles(times, n=4, method="inclusive")
+            )
             measured |= {"ms_median": median, "ms_q25": quarter, "ms_q75": three_quarters}
-            rows += [values.Value(size, name, number) for name, number in measured.items()]
-            progress(done, len(task.resolutions))
+            if energy.joules is not None:
+                # The warm-up's passes cost energy as well; their share is that of the time.
+                share = sum(times) / (1000 * energy.seconds)
+                measured["joules"] = share * energy.joules / len(times) / batch
+            rows += [values.Value(name, key, number) for key, number in measured.items()]
+            progress(done, len(passes))
     finally:
         torch.set_num_threads(threads)
     values.write(folder, rows)
     return {
+        "printed_name": task.method.card.title,
         "device": device_name(device),
         "threads": task.threads,
         "torch": torch.__version__,
-        "resolutions": [f"{height}x{width}" for height, width in task.resolutions],
+        "resolutions": [_name(size) for size in task.resolutions],
+        "batches": list(task.batches),
         "multiple": task.method.protocol.multiple,
         "repeats": repeats,
         "memory": memory_meaning(device),
     }
+
+
+class Energy:
+    """Joules that a CUDA device takes while the context is open, by NVML's counter.
+
+    joules is None where there is no such device, no counter, or no `nvidia-ml-py`.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.joules: float | None = None
+        self.seconds = 0.0
+
+    def __enter__(self) -> Energy:
+        self._start = self._read()
+        self._begun = perf_counter()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.seconds = perf_counter() - self._begun
+        end = self._read()
+        if self._start is not None and end is not None:
+            self.joules = end - self._start
+
+    def _read(self) -> float | None:
+        if self.device.type != "cuda" or importlib.util.find_spec("pynvml") is None:
+            return None
+        import pynvml
+
+        try:
+            pynvml.nvmlInit()
+            uuid = f"GPU-{torch.cuda.get_device_properties(self.device).uuid}"
+            handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+        except pynvml.NVMLError:
+            return None
 
 
 def inputs(protocol: Protocol, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -27,6 +27,7 @@ from bench.report.figure_list import chosen, draw
 from bench.report.figures import Box
 from bench.report.panels import ablation_panel, methods_panel
 from bench.report.pareto import bubbles, front
+from bench.report.scaling import scaling
 from bench.report.source import Source
 from bench.report.style import plain
 from tests.report.results_tree import fuse_facts, write_costs, write_job
@@ -165,6 +166,39 @@ def test_quality_against_cost(source: Source) -> None:
     assert set(drawn["pareto"]) == {"yes"}
 
 
+def test_cost_against_size_has_the_exponents_of_its_points(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    sides = (64, 128, 256)
+    for method, power in (("mine", 1.0), ("square", 2.0), ("average", 0.0)):
+        rows: list[tuple[str, object, str, float]] = []
+        for side in sides:
+            pixels = float(side * side)
+            counted = pixels**power if power else 0.0
+            rows += [
+                (f"{side}x{side}", "", "macs", counted),
+                (f"{side}x{side}", "", "ms_median", 3 * pixels),
+                (f"{side}x{side}", "", "peak_bytes", 2.0**20 * side),
+                (f"{side}x{side}@8", "", "ms_median", 1.0),
+            ]
+        facts = {"printed_name": method.title(), "resolutions": ["64x64"], "batches": [1, 8]}
+        write_job(run, f"_cost/{method}/profile", facts=facts, values=rows)
+    source = Source(run, lambda _name: pytest.fail("no data set is needed"))
+    outcome = {dataset: files for _, dataset, files in draw(source, ["9"], ["tno", "msrs"])}
+    assert list(outcome) == ["tno", "msrs", "_cost"]
+    drawn = checked(outcome["_cost"])
+    assert set(drawn["method"]) == {"mine", "square"} and len(drawn) == 2 * len(sides)
+    slopes = drawn.set_index("method").groupby(level=0).first()
+    assert slopes["exponent_macs"].to_dict() == pytest.approx({"mine": 1, "square": 2})
+    assert slopes["exponent_ms_median"].tolist() == pytest.approx([1, 1])
+    assert slopes["exponent_peak_bytes"].tolist() == pytest.approx([0.5, 0.5])
+    assert slopes.loc["mine", "name"] == "Mine"
+    few = tmp_path / "few"
+    write_job(few, "_cost/mine/profile", facts={}, values=[("64x64", "", "macs", 1.0)])
+    alone = Source(few, source.load)
+    with pytest.raises(UserError, match=r"fewer than 3 sizes: name more in profile\.scaling"):
+        scaling(alone, "_cost")
+
+
 def test_curves_and_violins_hold_the_values(source: Source) -> None:
     lines = checked(curves(source, SET))
     # By default the ablations and the method they belong to.
@@ -215,8 +249,8 @@ def test_odd_names_stand_in_the_pdf(source: Source, figure: Any) -> None:
 
 def test_words_choose_figures() -> None:
     assert [figure.number for figure in chosen(["5-7"])] == [5, 6, 7]
-    assert [figure.number for figure in chosen(["9", "10"])] == [9, 10, 10, 10]
-    assert len(chosen([])) == 9
+    assert [figure.number for figure in chosen(["9", "10"])] == [9, 9, 10, 10, 10]
+    assert len(chosen([])) == 10
     for word in ("4", "panel", "12-13"):
         with pytest.raises(UserError, match=f"no figure '{word}'"):
             chosen([word])
@@ -231,7 +265,9 @@ def test_what_is_missing_is_one_sentence(tmp_path: Path, source: Source) -> None
     write_job(run, "tno/average/fuse", status="failed", reason="disk full")
     empty = Source(run, source.load)
     found = outcomes(empty, ["5-11"], ["tno"])
-    assert set(found) == {(7, "tno"), (8, "tno"), (9, "tno"), (10, "tno"), (11, "tno")}
+    assert set(found) == {
+        *((number, "tno") for number in (7, 8, 9, 10, 11)), (9, "_cost"),
+    }  # fmt: skip
     for number, stage in ((7, "fuse"), (8, "detect"), (9, "detect"), (10, "score"), (11, "fuse")):
         assert f"run the {stage} stage" in str(found[(number, "tno")])
     # A set of the paper stands under its own number alone, any other under all three.

@@ -126,6 +126,29 @@ def test_job_leaves_every_value(tmp_path: Path) -> None:
     assert all(repeats >= profile.LEAST_REPEATS for repeats in facts["repeats"].values())
 
 
+def test_batches_at_the_sizes_of_the_table_and_single_pairs_at_more(tmp_path: Path) -> None:
+    card = Card("dense", "Dense", None, "", "cnn", "", "")
+    method = Method(card, Protocol("luma"), DenseLayout)
+    task = profile.ProfileTask(
+        method, ((32, 48),), batches=(1, 3), scaling=((16, 16), (32, 48)), seconds=0.05
+    )
+    assert task.passes() == {"32x48": (1, 32, 48), "32x48@3": (3, 32, 48), "16x16": (1, 16, 16)}
+    facts = profile.run(task, tmp_path, lambda done, total: None)
+    found = {(v.item, v.name): v.value for v in values.read(tmp_path)}
+    assert found["16x16", "macs"] == 87984 * 16 * 16
+    assert {name for item, name in found if item == "32x48@3"} == {
+        "ms_median", "ms_q25", "ms_q75", "peak_bytes",
+    }  # fmt: skip
+    assert facts["resolutions"] == ["32x48"] and facts["batches"] == [1, 3]
+    assert facts["printed_name"] == "Dense"
+
+
+def test_the_processor_has_no_energy_counter() -> None:
+    with profile.Energy(torch.device("cpu")) as energy:
+        pass
+    assert energy.joules is None
+
+
 def test_memory_of_a_pass_is_at_least_what_it_must_hold() -> None:
     class Wide(nn.Module):
         def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
