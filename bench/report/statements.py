@@ -43,6 +43,8 @@ def best(measured: Measured, number: int, method: str, metric: str, sign: int = 
     """Whether the method is better than every other row of the table (sign −1: lower than)."""
     rivals = _rivals(number, method)
     values = paired(measured, number, (method, *rivals), metric)
+    if not values:
+        return Verdict("not decided", f"Table {number} was not measured here.")
     if method not in values:
         return Verdict("not decided", f"{_name(measured, number, method)} was not measured here.")
     here = [name for name in rivals if name in values]
