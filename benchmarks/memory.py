@@ -52,6 +52,9 @@ class Watch:
         self.late: dict[str, int] = {}
         self.reasons: list[str] = []
 
+    def noted(self, sentence: str) -> None:
+        print(sentence, flush=True)
+
     def started(self, job: Job, number: int, total: int) -> None: ...
 
     def advanced(self, job: Job, done: int, total: int) -> None:
