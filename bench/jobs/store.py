@@ -84,9 +84,9 @@ class Store:
     def check_writable(self) -> None:
         """Raise UserError when the run's folder can't be written; nothing is left behind."""
         place = self.run
-        while not (place.exists() or place.is_symlink()) and place != place.parent:
-            place = place.parent
         try:
+            while not (place.exists() or place.is_symlink()) and place != place.parent:
+                place = place.parent
             with tempfile.TemporaryFile(dir=place):
                 pass
         except OSError as error:
