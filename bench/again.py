@@ -18,7 +18,8 @@ from typing import Any
 import pandas as pd
 
 from bench.config import RunConfig, from_record
-from bench.errors import UserError
+from bench.data.contents import BROKEN_SEAL, SEAL, seal_holds
+from bench.errors import UserError, counted
 from bench.jobs.store import RECORD, read_record
 from bench.report.frame import Jobs, read_jobs, read_results
 from bench.report.render import to_csv
@@ -34,10 +35,15 @@ CIRCUMSTANCES = ("bench", "python", "system", "processor", "gpu", "cuda", "drive
 
 @dataclass(frozen=True)
 class Manifest:
-    """folder: that of the run, or of its published tables. record: what the manifest says."""
+    """file: it lies in the folder of the run, or of its published tables. record: what it says."""
 
-    folder: Path
+    file: Path
     record: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the numbers lie that it belongs to."""
+        return self.file.parent
 
     @property
     def published(self) -> bool:
@@ -66,7 +72,7 @@ class Comparison:
         count = len(self.lines)
         lines = "one line above says" if count == 1 else f"{count} lines above say"
         state = f"{lines} what differs" if count else "all are the same"
-        return f"{self.values} numbers and {self.images} images, {state}."
+        return f"{counted(self.values, 'number')} and {counted(self.images, 'image')}, {state}."
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -79,12 +85,24 @@ def read_manifest(path: Path) -> Manifest:
         raise UserError(f"{file} can't be read: {error.strerror}.") from None
     except ValueError:
         record = None
-    if not isinstance(record, dict) or not {"config", "jobs", "provenance"} <= record.keys():
+    parts = ("config", "jobs", "provenance")
+    if not isinstance(record, dict) or not all(isinstance(record.get(p), dict) for p in parts):
         raise UserError(
             f"{file} is no manifest of a run: give the run.json of a bench run, or the "
             "manifest.json that bench publish wrote."
         )
-    return Manifest(file.resolve().parent, record)
+    if SEAL in record and not seal_holds(record):
+        raise UserError(
+            f"{file} was changed after it had been written ({BROKEN_SEAL}): put the original back, "
+            "and say with flags what shall be another."
+        )
+    return Manifest(file.resolve(), record)
+
+
+def check_beside(manifest: Manifest) -> None:
+    """Raise UserError where the numbers of the run that is repeated are not what its jobs wrote."""
+    if not manifest.published:
+        read_jobs(manifest.folder)
 
 
 def configuration(manifest: Manifest, flags: Mapping[str, Any]) -> RunConfig:
@@ -92,14 +110,8 @@ def configuration(manifest: Manifest, flags: Mapping[str, Any]) -> RunConfig:
 
     Raises UserError where the results would fall into the run that is repeated.
     """
-    record = json.loads(json.dumps(manifest.record["config"]))
-    record["name"] = f"{record['name']}-again"
-    if "data.root" in flags:
-        # A root that is given anew is that of all sets.
-        for options in record["data"].get("options", {}).values():
-            options.pop("root", None)
-    base = Path(manifest.record.get("base", "."))
-    config = from_record(record, base if base.is_dir() else Path.cwd(), flags)
+    name = manifest.record["config"].get("name", RunConfig.name)
+    config = from_record(manifest.record, manifest.file, {"name": f"{name}-again", **flags})
     if config.run_folder.resolve() == manifest.folder:
         raise UserError(
             f"{manifest.folder} is the run to be repeated: choose another --name or --results."
@@ -212,8 +224,8 @@ def _values(old: pd.DataFrame, new: pd.DataFrame) -> tuple[list[str], int]:
         count = int(rows["differs"].sum())
         if count:
             lines.append(
-                f"{dataset}/{method}/{stage} {name}: {count} of {len(rows)} values differ, "
-                f"by at most {rows['gap'].max():.3g}"
+                f"{dataset}/{method}/{stage} {name}: {count} of "
+                f"{counted(len(rows), 'value')} differ, by at most {rows['gap'].max():.3g}"
             )
     return lines, len(both)
 
@@ -235,5 +247,5 @@ def _images(before: Path, after: Path, jobs: Jobs) -> tuple[list[str], int]:
         differ = sum(old[name]["sha256"] != new[name]["sha256"] for name in common)
         compared += len(common)
         if differ:
-            lines.append(f"{place.as_posix()}: {differ} of {len(common)} images differ")
+            lines.append(f"{place.as_posix()}: {differ} of {counted(len(common), 'image')} differ")
     return lines, compared

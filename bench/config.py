@@ -6,11 +6,12 @@ often. Relative paths are relative to the configuration file.
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -175,13 +176,26 @@ def as_record(config: RunConfig) -> dict[str, Any]:
     return record
 
 
-def from_record(record: Mapping[str, Any], base: Path, flags: Mapping[str, Any]) -> RunConfig:
-    """The configuration that `as_record` wrote, with flags on top; see `read` for these."""
-    raw = dict(record)
-    data, detect = dict(raw.pop("data", {})), dict(raw.pop("detect", {}))
-    options, overrides = data.pop("options", {}), detect.pop("overrides", {})
-    raw |= {"data": {**data, **options}, "detect": {**detect, **overrides}}
-    return _resolved(raw, base, flags)
+def from_record(manifest: Mapping[str, Any], file: Path, flags: Mapping[str, Any]) -> RunConfig:
+    """The configuration of a run as its manifest has it, with flags on top; see `read` for these.
+
+    manifest: what lies in `file`; "config" of it is from `as_record`, "base" the folder that its
+    paths start from, the current one where that is not on this machine.
+    """
+    raw = copy.deepcopy(dict(manifest["config"]))
+    for key, inner in (("data", "options"), ("detect", "overrides")):
+        table = raw.pop(key, {})
+        own = table.pop(inner, {}) if isinstance(table, dict) else None
+        if not isinstance(own, dict):
+            raise UserError(f"{file}: '{key}' of its configuration is no table.")
+        raw[key] = {**table, **own}
+    if "data.root" in flags:
+        # A root that is given anew is that of all sets.
+        for options in raw["data"].values():
+            if isinstance(options, dict):
+                options.pop("root", None)
+    base = Path(manifest.get("base", "."))
+    return _resolved(raw, base if base.is_dir() else Path.cwd(), flags, str(file))
 
 
 def toml_value(text: str) -> Any:
@@ -216,6 +230,14 @@ def _convert(value: Any, kind: Any, key: str) -> Any:
     return value
 
 
+class _UnknownKeyError(Exception):
+    """A key that nobody reads; who knows where it stands makes a sentence of it."""
+
+    def __init__(self, key: str, known: Sequence[str]) -> None:
+        super().__init__(key)
+        self.key, self.known = key, known
+
+
 def _build(kind: type[T], values: Any, prefix: str) -> T:
     if not isinstance(values, Mapping):
         raise UserError(f"{prefix} must be a table, not {values!r}.")
@@ -225,10 +247,7 @@ def _build(kind: type[T], values: Any, prefix: str) -> T:
     for key, value in values.items():
         full = f"{prefix}.{key}" if prefix else key
         if key not in known:
-            raise UserError(
-                f"Unknown key '{full}' in bench.toml{did_you_mean(key, known)}; "
-                f"known here: {', '.join(known)}."
-            )
+            raise _UnknownKeyError(full, known)
         chosen[key] = _convert(value, hints[key], full)
     return kind(**chosen)
 
@@ -245,10 +264,7 @@ def _split_data_options(raw: dict[str, Any]) -> dict[str, Any]:
             known = tuple(defaults)
             for name in table:
                 if name not in known and len(members) == 1:
-                    raise UserError(
-                        f"Unknown key 'data.{key}.{name}' in bench.toml{did_you_mean(name, known)};"
-                        f" known here: {', '.join(known)}."
-                    )
+                    raise _UnknownKeyError(f"data.{key}.{name}", known)
             options[member] = {
                 **options.get(member, {}),
                 **{
@@ -295,10 +311,11 @@ def read(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
             # Besides broken syntax: no UTF-8, numbers of thousands of digits, endless nesting.
             raise UserError(f"{path} is not valid TOML: {error}.") from None
         base = path.resolve().parent
-    return _resolved(raw, base, flags)
+    return _resolved(raw, base, flags, path.name if path else "the configuration")
 
 
-def _resolved(raw: dict[str, Any], base: Path, flags: Mapping[str, Any]) -> RunConfig:
+def _resolved(raw: dict[str, Any], base: Path, flags: Mapping[str, Any], place: str) -> RunConfig:
+    """place: where `raw` stands, in words."""
     for dotted, value in flags.items():
         *parents, last = dotted.split(".")
         table = raw
@@ -308,7 +325,15 @@ def _resolved(raw: dict[str, Any], base: Path, flags: Mapping[str, Any]) -> RunC
                 raise UserError(f"'{dotted}' can't be set: {parent} is no table but {table!r}.")
         both_tables = isinstance(value, Mapping) and isinstance(table.get(last), Mapping)
         table[last] = {**table[last], **value} if both_tables else value
-    config = _build(RunConfig, _split_data_options(_fold_detect_overrides(raw)), "")
+    try:
+        config = _build(RunConfig, _split_data_options(_fold_detect_overrides(raw)), "")
+    except _UnknownKeyError as error:
+        hint = did_you_mean(error.key.rpartition(".")[2], error.known)
+        given = any(f"{key}.".startswith(f"{error.key}.") for key in flags)
+        where = "--set" if given else place
+        raise UserError(
+            f"Unknown key '{error.key}' in {where}{hint}; known here: {', '.join(error.known)}."
+        ) from None
     return validate(replace(config, base=base))
 
 

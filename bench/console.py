@@ -65,6 +65,9 @@ class TerminalDisplay:
         self._bars: Progress | None = None
         self._running: dict[Key, TaskID] = {}
 
+    def noted(self, sentence: str) -> None:
+        self._console.print(Text(sentence))
+
     def started(self, job: Job, number: int, total: int) -> None:
         if self._bars is None:
             self._bars = progress_bar(self._console)
@@ -83,7 +86,7 @@ class TerminalDisplay:
             if not self._running:
                 self._bars.stop()
                 self._bars = None
-        if status != "cached" or begun:
+        if status != "cached" or reason:
             self._console.print(_line(job, status, reason, seconds), highlight=False)
 
     def close(self) -> None:
@@ -99,6 +102,9 @@ class PlainDisplay:
         self._begun: dict[Key, float] = {}
         self._last: dict[Key, float] = {}
 
+    def noted(self, sentence: str) -> None:
+        print(sentence, flush=True)
+
     def started(self, job: Job, number: int, total: int) -> None:
         self._begun[job.key] = self._last[job.key] = time.monotonic()
         print(f"[{number}/{total}] {job.key} ...", flush=True)
@@ -111,7 +117,7 @@ class PlainDisplay:
             print(f"  {job.key}: {done}/{total}, about {left:.0f} s left", flush=True)
 
     def ended(self, job: Job, status: str, reason: str, seconds: float) -> None:
-        if status != "cached" or job.key in self._begun:
+        if status != "cached" or reason:
             print(Text.from_markup(_line(job, status, reason, seconds)).plain, flush=True)
 
     def close(self) -> None: ...

@@ -38,6 +38,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean '{by_folded[near[0]]}'?)" if near else ""
 
 
+def counted(count: int, word: str) -> str:
+    """A number with its noun: 1 job, 2 jobs."""
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
 def named(names: Sequence[str]) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.console import MARK
+from bench.errors import counted
 from bench.jobs.status import State, states
 
 INTERVAL = 1.0
@@ -68,4 +69,8 @@ def _view(run: Path) -> Group:
                 escape(state.reason),
             )
     summary = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return Group(table, f"{len(found)} jobs: {summary}") if table.row_count else Group(summary)
+    return (
+        Group(table, f"{counted(len(found), 'job')}: {summary}")
+        if table.row_count
+        else Group(summary)
+    )

@@ -7,19 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.contents import Difference
-from bench.errors import UserError
+from bench.errors import UserError, counted
 from bench.jobs.verify import check_jobs, is_run
 from bench.report.derived import RECORD, check_derived, check_recorded
+
+REPAIR_FIRST = (
+    "tables and figures can't be compared with jobs whose numbers are changed or missing: repair "
+    "these jobs first ('bench run' makes them anew), then write the tables and figures anew "
+    "('bench tables', 'bench figures')."
+)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """jobs, files: how many were checked. unfinished: what is not done and can't be checked."""
+    """jobs, files: how many were checked. unfinished: what is not done and can't be checked.
+
+    advice: what to do first, or "".
+    """
 
     jobs: int
     files: int
     differences: tuple[Difference, ...]
     unfinished: tuple[str, ...]
+    advice: str = ""
 
     def lines(self) -> list[str]:
         """One line a difference, those of unfinished jobs, and a sum."""
@@ -28,9 +38,13 @@ class Verdict:
         ]
         notes = [f"not finished, not checked: {place}" for place in self.unfinished]
         verdict = (
-            f"{len(marked)} differences" if marked else "nothing is changed, missing or foreign"
+            counted(len(marked), "difference")
+            if marked
+            else "nothing is changed, missing or foreign"
         )
-        return [*marked, *notes, f"{self.jobs} jobs with {self.files} files: {verdict}."]
+        notes += [self.advice] if self.advice else []
+        checked = f"{counted(self.jobs, 'job')} with {counted(self.files, 'file')}"
+        return [*marked, *notes, f"{checked}: {verdict}."]
 
     def record(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -41,8 +55,10 @@ def verify(folder: Path) -> Verdict:
     """Hash everything again. Raises UserError where neither a run nor a published one lies."""
     if is_run(folder):
         jobs = check_jobs(folder)
-        every = (*jobs.differences, *check_derived(folder))
-        return Verdict(jobs.jobs, jobs.files, every, jobs.unfinished)
+        every = (*jobs.differences, *check_derived(folder, derive=jobs.sound))
+        return Verdict(
+            jobs.jobs, jobs.files, every, jobs.unfinished, "" if jobs.sound else REPAIR_FIRST
+        )
     if (folder / RECORD).is_file():
         # People explain a published folder beside what the command wrote.
         found = check_recorded(folder, leave_out=("README.md",))

@@ -70,6 +70,9 @@ class Watch:
         self.peak: dict[str, int] = {}
         self.reasons: list[str] = []
 
+    def noted(self, sentence: str) -> None:
+        print(sentence, flush=True)
+
     def started(self, job: Job, number: int, total: int) -> None:
         forget_high_water()
 

@@ -365,3 +365,58 @@ def test_methods_say_what_they_are_and_cost(
     assert "MACs at 480x640" not in json.loads(run(capsys, "methods", "--json")[1])[0]
     out = run(capsys, "methods", "--macs")[1]
     assert "27.03 G" in out and "74,193" in out
+
+
+def test_a_command_without_its_run_names_those_that_exist(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = refused(capsys, "tables", "1-5")
+    assert "results/t is no run" in first and "--run; there is no other one" in first
+    run(capsys, "run", "--methods", "average", "--stages", "fuse", "--name", "mine", "--no-tables")
+    second = refused(capsys, "tables", "1-5")
+    assert "with --run; the runs beside it are results/mine." in second
+
+
+def test_figures_find_the_images_where_the_run_found_them(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "data").rename(project / "own")
+    assert run(capsys, "run", "--data-root", "own", "--no-tables")[0] == 0
+    # Neither the configuration nor the current folder matters, and what is given wins.
+    away = project / "away"
+    away.mkdir()
+    monkeypatch.chdir(away)
+    code, out, _ = run(capsys, "figures", "7", "--run", "../results/t")
+    assert code == 0 and "panel-tno.png" in out
+    nowhere = ("--data-root", "nowhere")
+    assert "away/nowhere/TNO" in refused(capsys, "figures", "7", "--run", "../results/t", *nowhere)
+    # Where the run's own place is gone, the configuration is asked.
+    (project / "own").rename(away / "data")
+    assert run(capsys, "figures", "7", "--run", "../results/t")[0] == 0
+
+
+def test_status_stays_a_table_however_long_its_reasons(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, "run", "--methods", "average,seafusion", "--track", "official", "--no-tables")
+    monkeypatch.setenv("COLUMNS", "110")
+    _, out, _ = run(capsys, "status")
+    lines = out.splitlines()
+    head = next(line for line in lines if "data set" in line)
+    assert [word.strip() for word in head.strip("┃").split("┃")] == [
+        "data set", "method", "job", "status", "seconds", "reason",
+    ]  # fmt: skip
+    assert max(map(len, lines)) <= 110 and sum("…" in line for line in lines) == 2
+    assert lines[-1] == "Some are cut off (reason): --json has them whole."
+    rows = json.loads(run(capsys, "status", "--json")[1])
+    assert max(len(row["reason"]) for row in rows) > 110
+    monkeypatch.setenv("COLUMNS", "400")
+    assert "cut off" not in run(capsys, "status")[1]
+
+
+def test_one_thing_is_not_called_many(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("run", "--methods", "average", "--stages", "fuse", "--no-tables")
+    run(capsys, *words)
+    assert "Nothing to do: the only job of 't' is done and unchanged." in run(capsys, *words)[1]
+    (project / "results" / "t" / "tno" / "average" / "fuse" / "01.png").write_bytes(b"")
+    assert "1 job with 3 files: 1 difference." in run(capsys, "verify", "results/t")[1]

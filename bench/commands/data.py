@@ -11,6 +11,7 @@ from rich.console import Console
 from bench.arguments import words
 from bench.commands.settings import absolute, configuration
 from bench.console import advance, progress_bar
+from bench.errors import counted
 
 
 def check(args: argparse.Namespace) -> int:
@@ -27,14 +28,15 @@ def check(args: argparse.Namespace) -> int:
             task = bar.add_task(name, total=None)
             report = checking.check(pairs, functools.partial(advance, bar, task))
         sizes = ", ".join(f"{size} ({count})" for size, count in report.sizes.items())
-        print(f"{name}: {report.pairs} pairs; sizes {sizes}")
+        print(f"{name}: {counted(report.pairs, 'pair')}; sizes {sizes}")
         if pairs.split is not None:
             parts = (len(pairs.split.train), len(pairs.split.val), len(pairs.split.test))
             print(f"  split {pairs.split.name}: {parts[0]} train, {parts[1]} val, {parts[2]} test")
         if report.boxes:
             print("  boxes " + ", ".join(f"{cls} {count}" for cls, count in report.boxes.items()))
         if report.deep:
-            print(f"  {len(report.deep)} files have 16 bits and are scaled by round(x / 257)")
+            deep = counted(len(report.deep), "file")
+            print(f"  {deep} of 16 bits, scaled by round(x / 257)")
         for problem in report.problems:
             print(f"  problem: {problem}")
         failed |= bool(report.problems)
@@ -55,7 +57,7 @@ def synth(args: argparse.Namespace) -> int:
             layout=args.layout,
             progress=functools.partial(advance, bar, task),
         )
-    print(f"{sum(args.pairs)} pairs of {args.size[0]}x{args.size[1]} in {args.dest}")
+    print(f"{counted(sum(args.pairs), 'pair')} of {args.size[0]}x{args.size[1]} in {args.dest}")
     return 0
 
 

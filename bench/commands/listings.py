@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench.commands.settings import configuration, run_folder
+from bench.errors import counted
+
+# Characters of a sentence that a table keeps, however narrow the terminal is.
+LEAST_PROSE = 24
 
 
 def _print(
@@ -15,8 +19,12 @@ def _print(
     title: str,
     rows: list[dict[str, Any]],
     shown: Mapping[str, Callable[[Any], str]] | None = None,
+    prose: str = "",
 ) -> int:
-    """Print the rows as they are with --json, else as a table; `shown` shortens columns there."""
+    """Print the rows as they are with --json, else as a table; `shown` shortens columns there.
+
+    prose: the column of sentences, cut off where a line is too short for them.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -27,8 +35,14 @@ def _print(
     for column, short in (shown or {}).items():
         rows = [{**row, column: short(row[column])} if column in row else row for row in rows]
     console = Console()
-    widths = [max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]]
-    if sum(widths) + 3 * len(widths) + 1 > console.width:
+    widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]}
+    needed = sum(widths.values()) + 3 * len(widths) + 1
+    cut = prose and needed > console.width
+    if cut:
+        room = max(LEAST_PROSE, widths[prose] + console.width - needed)
+        rows = [{**row, prose: _cut(str(row[prose]), room)} for row in rows]
+        console.width = max(console.width, needed - widths[prose] + room)
+    elif needed > console.width:
         # A squeezed table cuts the names and paths that people want to copy.
         for row in rows:
             print("\n".join(f"{key}: {value}" for key, value in row.items() if value != ""), "\n")
@@ -39,7 +53,13 @@ def _print(
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row.values()))
     console.print(table)
+    if cut:
+        print(f"Some are cut off ({prose}): --json has them whole.")
     return 0
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def methods(args: argparse.Namespace) -> int:
@@ -94,7 +114,7 @@ def weights_check(args: argparse.Namespace) -> int:
     _print(args, "Weights", rows)
     if not args.json:
         here = sum(row["status"] != "missing" for row in rows)
-        print(f"{here} of {len(rows)} files are here, {problems} with a problem.")
+        print(f"{here} of {counted(len(rows), 'file')} here, {problems} with a problem.")
     return 1 if problems else 0
 
 
@@ -106,7 +126,7 @@ def status(args: argparse.Namespace) -> int:
     if args.watch:
         status.watch(run)
         return 0
-    return _print(args, "Jobs", status.rows(run))
+    return _print(args, "Jobs", status.rows(run), prose="reason")
 
 
 def doctor(args: argparse.Namespace) -> int:

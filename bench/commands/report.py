@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.commands.settings import configuration, run_folder
+from bench.commands.settings import run_folder, sources
 from bench.errors import UserError
 
 
@@ -61,19 +60,16 @@ def figures(args: argparse.Namespace) -> int:
 
     Raises the first such UserError if nothing could be drawn.
     """
-    from bench.jobs.data import load_data
     from bench.report.derived import FIGURES, record_figures
     from bench.report.figure_list import draw
     from bench.report.figures import Box
     from bench.report.source import Source
 
-    run, config = run_folder(args), configuration(args)
+    run = run_folder(args)
     crops: dict[str, list[Box]] = {}
     for id_, box in args.crop or ():
         crops.setdefault(id_, []).append(Box(*box))
-    source = Source(
-        run, functools.partial(load_data, config), args.methods or (), args.pairs or (), crops
-    )
+    source = Source(run, sources(run, args), args.methods or (), args.pairs or (), crops)
     datasets = (args.dataset,) if args.dataset else source.jobs.datasets
     source.check_choice(datasets)
     problems = []

@@ -12,7 +12,7 @@ from typing import Any
 from bench.commands import report
 from bench.commands.settings import configuration, flags
 from bench.config import RunConfig
-from bench.errors import UserError, named
+from bench.errors import UserError, counted, named
 from bench.jobs.execute import Outcome
 
 
@@ -48,11 +48,16 @@ def _once(config: RunConfig, *, dry: bool, tables: bool) -> int:
     if dry:
         return _print_plan(config)
     outcome = runner.run(config, display())
-    cached = outcome.count("cached")
-    if cached == len(outcome.statuses):
-        print(f"Nothing to do: all {cached} jobs of '{config.name}' are done and unchanged.")
-    elif cached:
-        print(f"{cached} of {len(outcome.statuses)} jobs were done already and were not run again.")
+    total, theirs = len(outcome.statuses), outcome.elsewhere
+    before = outcome.count("cached") - theirs
+    if before == total:
+        every = f"all {total} jobs" if total > 1 else "the only job"
+        state = "are" if total > 1 else "is"
+        print(f"Nothing to do: {every} of '{config.name}' {state} done and unchanged.")
+    elif before:
+        print(f"{before} of {counted(total, 'job')} done already, not run again.")
+    if theirs:
+        print(f"{theirs} of {counted(total, 'job')} done by another launcher meanwhile.")
     problem = _new_tables(config.run_folder, outcome) if tables else ""
     print(f"Results: {config.run_folder}")
     return 1 if problem or outcome.some_failed else 0
@@ -66,6 +71,7 @@ def _again(manifest_file: Path, changes: Mapping[str, Any], *, dry: bool, tables
 
     manifest = again.read_manifest(manifest_file)
     config = again.configuration(manifest, changes)
+    again.check_beside(manifest)
     for line in again.circumstances(manifest, provenance()):
         print(f"not as in the first run: {line}", file=sys.stderr)
     if dry:
@@ -99,8 +105,9 @@ def _new_tables(folder: Path, outcome: Outcome) -> str:
         return ""
     try:
         report.print_tables(folder)
-    except OSError as error:
-        problem = disk_problem(error, folder)
+    except (OSError, UserError) as error:
+        # Jobs that this run did not ask for may be changed, and then stand in no table.
+        problem = str(error) if isinstance(error, UserError) else disk_problem(error, folder)
         if problem is None:
             raise
         print(f"bench: the tables are not written: {problem}", file=sys.stderr)

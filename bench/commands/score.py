@@ -7,7 +7,7 @@ import functools
 import sys
 from pathlib import Path
 
-from bench.errors import UserError, named
+from bench.errors import UserError, counted, named
 
 
 def score(args: argparse.Namespace) -> int:
@@ -64,7 +64,7 @@ def score(args: argparse.Namespace) -> int:
     for folder in scores:
         if folder.missing:
             print(
-                f"{folder.folder} lacks {len(folder.missing)} of {len(matches)} pairs: "
+                f"{folder.folder} lacks {len(folder.missing)} of {counted(len(matches), 'pair')}: "
                 f"{named(folder.missing)}",
                 file=sys.stderr,
             )

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench import config
 from bench.arguments import CONFIG
 from bench.config import toml_value
-from bench.errors import UserError
+from bench.data.contents import read_object
+from bench.data.pairs import PairSet
+from bench.errors import UserError, named
+
+RUN = "run.json"
 
 
 def absolute(path: str) -> str:
@@ -81,6 +87,42 @@ def run_folder(args: argparse.Namespace) -> Path:
     if args.run and any(getattr(args, flag, None) for flag in ("results", "name")):
         raise UserError("--run names the folder itself: leave out --results and --name.")
     folder = Path(args.run) if args.run else configuration(args).run_folder
-    if not (folder / "run.json").is_file():
-        raise UserError(f"{folder} is no run (it has no run.json): give the folder of a bench run.")
+    if not (folder / RUN).is_file():
+        others = sorted(path.parent for path in folder.parent.glob(f"*/{RUN}"))
+        names = named([str(near(path)) for path in others])
+        here = f"the runs beside it are {names}" if others else "there is no other one beside it"
+        raise UserError(
+            f"{near(folder)} is no run (it has no {RUN}): name the folder of a bench run with "
+            f"--run; {here}."
+        )
     return Path(folder)
+
+
+def near(path: Path) -> Path:
+    """The path as seen from the current folder where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def sources(run: Path, args: argparse.Namespace) -> Callable[[str], PairSet]:
+    """How the pairs of a run's data set are found: where the run had them unless flags say another
+    place, else where the configuration says. Raises UserError for a set that is at neither.
+    """
+    from bench.jobs.data import load_data
+
+    places = [configuration(args)]
+    if not args.config:
+        chosen = {key: value for key, value in flags(args).items() if key.startswith("data.")}
+        # A damaged or older run.json says nothing; the configuration does.
+        with contextlib.suppress(UserError, KeyError, TypeError):
+            places.insert(0, config.from_record(read_object(run / RUN), run / RUN, chosen))
+
+    def load(name: str) -> PairSet:
+        problems = []
+        for place in places:
+            try:
+                return load_data(place, name)
+            except UserError as problem:
+                problems.append(problem)
+        raise problems[0]
+
+    return load

@@ -22,7 +22,7 @@ from bench.data.near_duplicates import Hashes, hashes, leakage
 from bench.data.pairs import Pair, PairSet, Split
 from bench.data.registry import adapter
 from bench.data.split_files import read_split, write_split
-from bench.errors import UserError
+from bench.errors import UserError, counted
 from bench.jobs.data import data_root, load_data
 
 
@@ -146,7 +146,8 @@ def _divided(
     if wish.make == "random":
         return random_split(ids, seed=wish.seed, share=wish.share, name=name)
     groups = groups_by_runs(data.scenes) if found is None else groups_by_content(*found)
-    print(f"{dataset}: {len(groups)} scenes, the largest has {max(map(len, groups))} images")
+    most = counted(max(map(len, groups)), "image")
+    print(f"{dataset}: {counted(len(groups), 'scene')}, the largest has {most}")
     return scene_split(
         groups, data.boxes, seed=wish.seed, share=wish.share, guard=wish.guard, name=name
     )
@@ -154,12 +155,12 @@ def _divided(
 
 def _made(dataset: str, wish: SplitWish, ids: Sequence[str]) -> dict[str, Any]:
     if not wish.make:
-        return {"source": f"checked on {dataset}, {len(ids)} images"}
+        return {"source": f"checked on {dataset}, {counted(len(ids), 'image')}"}
     words = [f"bench data split {dataset} --make {wish.make} --seed {wish.seed}"]
     words += [f"--share {wish.share:g}"]
     words += [f"--guard {wish.guard}"] if wish.guard else []
     words += ["--annotations COCO_FOLDER"] if wish.annotations else []
-    return {"source": f"{' '.join(words)} ({len(ids)} images)"}
+    return {"source": f"{' '.join(words)} ({counted(len(ids), 'image')})"}
 
 
 def _print(dataset: str, divided: Split, data: _Labelled, leaked: str) -> None:

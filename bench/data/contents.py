@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 SEAL = "seal"
+BROKEN_SEAL = "its seal does not fit what it says"
 # Names that a write in progress has until it is whole.
 TEMPORARY = (".tmp", ".part")
+# What tables, figures and pages are made of. Images are too many to hash whenever a run is looked
+# at; `differences` hashes them too.
+NUMBERS = (".csv", ".json")
 _BLOCK = 1 << 20
 
 
@@ -68,31 +72,61 @@ def differences(
     """How the files of `folder` differ from what `contents` once said of it."""
     here = [name for name in files_in(folder) if name not in leave_out]
     found = [Difference("foreign", name) for name in here if name not in recorded]
-    for name, state in recorded.items():
-        path = folder / name
-        if not path.is_file():
-            found.append(Difference("missing", name))
-        elif path.stat().st_size != state["bytes"]:
-            size = path.stat().st_size
-            found.append(Difference("changed", name, f"{size} bytes, not {state['bytes']}"))
-        elif sha256_of_file(path) != state["sha256"]:
-            found.append(Difference("changed", name, "its sha256 is another"))
+    found += [d for name, state in recorded.items() if (d := _difference(folder, name, state))]
     return sorted(found, key=lambda difference: difference.file)
 
 
-def _seal(record: Mapping[str, Any]) -> str:
-    plain = json.loads(json.dumps(record, default=str))
-    plain.pop(SEAL, None)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+def _difference(folder: Path, name: str, state: Mapping[str, Any]) -> Difference | None:
+    path = folder / name
+    if not path.is_file():
+        return Difference("missing", name)
+    size = path.stat().st_size
+    if size != state["bytes"]:
+        return Difference("changed", name, f"{size} bytes, not {state['bytes']}")
+    if sha256_of_file(path) != state["sha256"]:
+        return Difference("changed", name, "its sha256 is another")
+    return None
+
+
+def number_differences(
+    folder: Path, record: Mapping[str, Any], record_file: str
+) -> list[Difference]:
+    """What numbers are read from in `folder`, the record and its files of `NUMBERS`, and is not as
+    the record says. An unsealed record, that of an earlier version, says nothing.
+    """
+    if SEAL not in record and "files" not in record:
+        return []
+    if not seal_holds(record):
+        return [Difference("changed", record_file, BROKEN_SEAL)]
+    files = record.get("files", {})
+    return [
+        difference
+        for name in sorted(files)
+        if name.endswith(NUMBERS) and (difference := _difference(folder, name, files[name]))
+    ]
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file, or {} where there is none that can be read."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _seal(plain: Mapping[str, Any]) -> str:
+    others = {key: value for key, value in plain.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record with the sha256 of all its other keys, so that a change of any can be seen."""
-    return {**record, SEAL: _seal(record)}
+    return {**record, SEAL: _seal(json.loads(json.dumps(record, default=str)))}
 
 
 def seal_holds(record: Mapping[str, Any]) -> bool:
-    """Whether nothing but the seal itself has been touched since `sealed`."""
+    """Whether nothing but the seal has been touched since `sealed`; of a record as JSON gave it."""
     return bool(record.get(SEAL) == _seal(record))
 
 

@@ -10,7 +10,7 @@ from bench.data.adapter import Adapter, files_by_stem, matched_stems, missing
 from bench.data.coco import is_coco, label_files
 from bench.data.pairs import Pair, PairSet, Split
 from bench.data.split_files import read_split
-from bench.errors import UserError
+from bench.errors import UserError, counted
 
 OPTIONS: Mapping[str, Any] = {
     "visible": "visible",
@@ -57,7 +57,7 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
         split=split,
         no_split=no_split,
         classes=classes,
-        footnotes=(f"{root.name}: {len(stems)} pairs.",),
+        footnotes=(f"{root.name}: {counted(len(stems), 'pair')}.",),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.data.adapter import files_by_stem
 from bench.data.fingerprint import Inventory
 from bench.data.pairs import Pair
-from bench.errors import UserError, named
+from bench.errors import UserError, counted, named
 
 
 def is_lossy(path: Path) -> bool:
@@ -48,8 +48,8 @@ def images_of(folder: Path, pairs: Sequence[Pair], dataset: str) -> dict[str, Pa
     lacking = [pair.id for pair in pairs if pair.id not in found]
     if lacking:
         raise UserError(
-            f"{folder} lacks {len(lacking)} of {len(pairs)} pairs of {dataset}: {named(lacking)}; "
-            "a fused image needs the stem of its pair."
+            f"{folder} lacks {len(lacking)} of {counted(len(pairs), 'pair')} of {dataset}: "
+            f"{named(lacking)}; a fused image needs the stem of its pair."
         )
     return {pair.id: found[pair.id] for pair in pairs}
 

@@ -20,7 +20,7 @@ from bench.data.adapter import (
 from bench.data.coco import is_coco, label_files
 from bench.data.pairs import Pair, PairSet
 from bench.data.split_files import read_split
-from bench.errors import UserError
+from bench.errors import UserError, counted
 
 CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 
@@ -49,7 +49,7 @@ def load_fusion(root: Path, options: Mapping[str, Any]) -> PairSet:
         pairs=tuple(Pair(stem, images[0][stem], images[1][stem]) for stem in stems),
         scored=tuple(stems),
         no_split="boxes belong to m3fd-detection",
-        footnotes=(f"M3FD_Fusion: {len(stems)} pairs.", *_notes(options)),
+        footnotes=(f"M3FD_Fusion: {counted(len(stems), 'pair')}.", *_notes(options)),
     )
 
 
@@ -92,7 +92,7 @@ def load_detection(root: Path, options: Mapping[str, Any]) -> PairSet:
         split=None if name == "none" else read_split(name, stems, root),
         no_split="its option split is 'none'" if name == "none" else "",
         classes=CLASSES,
-        footnotes=(f"M3FD_Detection: {len(stems)} pairs.", *_notes(options)),
+        footnotes=(f"M3FD_Detection: {counted(len(stems), 'pair')}.", *_notes(options)),
     )
 
 

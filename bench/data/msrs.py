@@ -2,7 +2,7 @@
 
 Tang et al., PIAFusion, Information Fusion 83-84, 2022. Boxes come from a third party in three
 variants (drawn on the visible, the infrared or a fused image), which differ by more than most
-fusion methods do: the one used is printed under every table.
+fusion methods do: the one used is printed under every table of detection.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
     scored = tuple(pair.id for pair in test)
     pairs = (*train, *test)
     day_night = {pair.id: "night" if pair.id.endswith("N") else "day" for pair in pairs}
-    footnotes = [f"MSRS: the {len(test)} test pairs."]
+    box_footnotes: tuple[str, ...] = ()
     split, no_split = None, ""
     name = str(options.get("split", "auto"))
     if not any(pair.boxes for pair in test):
@@ -83,7 +83,7 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
             split = Split("released", tuple(p.id for p in train), (), scored)
         else:
             split = read_split("msrs-dev", ids, root)
-        footnotes.append(f"MSRS boxes: third-party labels, variant '{variant}'.")
+        box_footnotes = (f"MSRS boxes: third-party labels, variant '{variant}'.",)
     return PairSet(
         name="msrs",
         pairs=pairs,
@@ -92,7 +92,8 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
         no_split=no_split,
         classes=CLASSES,
         mask_classes=MASK_CLASSES,
-        footnotes=tuple(footnotes),
+        footnotes=(f"MSRS: the {len(test)} test pairs.",),
+        box_footnotes=box_footnotes,
         attributes=day_night,
     )
 

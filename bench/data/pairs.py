@@ -58,6 +58,7 @@ class PairSet:
     classes: names of the boxes' classes in the order of the tables; () without boxes.
     mask_classes: names of the segmentation map's values, background first; () without maps.
     footnotes: sentences printed under every table of this set ("near-lossless copy ...").
+    box_footnotes: those on its boxes, printed where detection is measured.
     attributes: per id free facts, e.g. {"00061": "night"}; used for grouping in reports.
     """
 
@@ -69,6 +70,7 @@ class PairSet:
     classes: tuple[str, ...] = ()
     mask_classes: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
+    box_footnotes: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.data.adapter import Adapter, files_by_stem, first_folder, matched_stems, missing
 from bench.data.pairs import Pair, PairSet
+from bench.errors import counted
 
 
 def load(root: Path, options: Mapping[str, Any]) -> PairSet:
@@ -27,7 +28,9 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
         pairs=tuple(Pair(stem, vi[stem], ir[stem]) for stem in stems),
         scored=tuple(stems),
         no_split="RoadScene has no boxes",
-        footnotes=(f"RoadScene: {len(stems)} pairs, {visible.name} with {infrared.name}.",),
+        footnotes=(
+            f"RoadScene: {counted(len(stems), 'pair')}, {visible.name} with {infrared.name}.",
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.pairs import Split
-from bench.errors import UserError, did_you_mean
+from bench.errors import UserError, counted, did_you_mean
 
 PARTS = ("train", "val", "test")
 ALIASES = {"m3fd-public": "public-coco"}
@@ -53,8 +53,8 @@ def read_split(name: str, ids: Iterable[str], root: Path) -> Split:
         absent = [id_ for id_ in part if id_ not in known]
         if absent:
             raise UserError(
-                f"The split '{split.name}' names {len(absent)} pairs that {root} does not have, "
-                f"the first is {absent[0]}: use another split or complete the data set."
+                f"The split '{split.name}' names {counted(len(absent), 'pair')} that {root} does "
+                f"not have, the first is {absent[0]}: use another split or complete the data set."
             )
         twice = sorted(seen.intersection(part)) or sorted(i for i in part if part.count(i) > 1)
         if twice and twice[0] in seen:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.data.adapter import Adapter, files_by_stem, first_folder, matched_stems, missing
 from bench.data.pairs import Pair, PairSet
+from bench.errors import counted
 
 
 def load(root: Path, options: Mapping[str, Any]) -> PairSet:
@@ -21,7 +22,7 @@ def load(root: Path, options: Mapping[str, Any]) -> PairSet:
         raise missing(ADAPTER, root)
     vi, ir = files_by_stem(visible), files_by_stem(infrared)
     stems = matched_stems(vi, ir)
-    note = f"TNO: {len(stems)} pairs" + (
+    note = f"TNO: {counted(len(stems), 'pair')}" + (
         ", the collection numbered 01..42 of the common evaluation sets."
         if len(stems) == 42
         else "."

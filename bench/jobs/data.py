@@ -99,6 +99,7 @@ def open_data(config: RunConfig, name: str) -> OpenedData:
         "pairs": len(scored),
         "limit": config.limit or None,
         "dataset_footnotes": list(pairs.footnotes),
+        "box_footnotes": list(pairs.box_footnotes),
         "fingerprints": {part.folder: part.fingerprint for part in parts},
     }
     return OpenedData(pairs, parts, sizes, facts)

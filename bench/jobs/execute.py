@@ -17,7 +17,7 @@ from bench.jobs import claims
 from bench.jobs.executors.local import WorkerDiedError
 from bench.jobs.plan import Job, Plan
 from bench.jobs.store import Key, Store, read_record
-from bench.jobs.worker import Report, keep, run_job
+from bench.jobs.worker import ELSEWHERE, Report, keep, run_job
 
 POLL = 0.2
 LOOK_AGAIN = 1.0
@@ -29,6 +29,7 @@ GRACE = 15.0
 class Display(Protocol):
     """What the executor tells a person; the terminal and the plain log implement it."""
 
+    def noted(self, sentence: str) -> None: ...
     def started(self, job: Job, number: int, total: int) -> None: ...
     def advanced(self, job: Job, done: int, total: int) -> None: ...
     def ended(self, job: Job, status: str, reason: str, seconds: float) -> None: ...
@@ -53,6 +54,11 @@ class Outcome:
     def count(self, status: str) -> int:
         """How many jobs ended with this status."""
         return sum(1 for found, _ in self.statuses.values() if found == status)
+
+    @property
+    def elsewhere(self) -> int:
+        """How many of the cached jobs another launcher did while this one ran."""
+        return sum(1 for _, reason in self.statuses.values() if reason == ELSEWHERE)
 
     @property
     def some_failed(self) -> bool:
@@ -91,14 +97,20 @@ class _Schedule:
     store: Store
     display: Display
     workers: Workers
-    # flying: submitted and not collected; elsewhere: with another launcher; begun: shown, and when.
+    # flying: submitted and not collected; elsewhere: with another launcher; begun: shown, and when;
+    # absent: what was not there at the start.
     statuses: dict[Key, Report] = field(default_factory=dict)
     flying: dict[Future[Report], Job] = field(default_factory=dict)
     elsewhere: dict[Key, _Elsewhere] = field(default_factory=dict)
     begun: dict[Key, float] = field(default_factory=dict)
+    absent: set[Key] = field(default_factory=set)
 
     def run(self) -> None:
         """Until every job has a status."""
+        for job in self.plan.jobs:
+            there = self.store.final(job.key).exists()
+            if not there and not self.store.is_aside(job.key, job.identity):
+                self.absent.add(job.key)
         while len(self.statuses) < len(self.plan.jobs):
             for job in self.plan.jobs:
                 self._consider(job)
@@ -119,11 +131,14 @@ class _Schedule:
         if job.unready is not None:
             self._refuse(job, *job.unready)
         elif self._is_cached(job):
-            self._end(job, "cached", "")
+            theirs = job.key in self.absent or job.key in self.elsewhere
+            self._end(job, "cached", ELSEWHERE if theirs else "")
         elif lacking := [k for k in job.needs if self.statuses[k][0] not in ("done", "cached")]:
             reason = self.statuses[lacking[0]][1]
             self._refuse(job, "skipped", f"needs {lacking[0]}: {reason}")
         elif self._may_start(job) and not self._is_elsewhere(job):
+            if damage := self.store.damage(job.key, job.identity):
+                self.display.noted(f"{damage}: run again")
             if self.workers.slots is not None:
                 self._begin(job)
             self.flying[self.workers.submit(job)] = job

@@ -30,6 +30,8 @@ def _verdict(job: Job, plan: Plan, store: Store, before: Mapping[Key, str]) -> s
         return f"skipped: needs {unready[0]}: {before[unready[0]].removeprefix('skipped: ')}"
     if (seen := store.claimed(job.key)) is not None:
         return f"running: by {seen.holder}"
+    if damage := store.damage(job.key, job.identity):
+        return f"run again: {damage}"
     if store.final(job.key).exists():
         return f"run again: {changes(read_record(store.final(job.key)), job, plan)}"
     found = read_record(store.partial(job.key))

@@ -45,6 +45,7 @@ def run(config: RunConfig, display: Display) -> Outcome:
     with _terminated_like_interrupted():
         place = choose(config)
         plan, store = prepare(place.config)
+        store.create()
         sweep(store.run, shared=True)
         write_json(store.run / "run.json", sealed(_manifest(config, plan)))
         with opened(place) as workers:

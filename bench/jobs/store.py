@@ -3,13 +3,13 @@
 A job works in `<stage>.partial`, which survives a kill and is continued by a job of the same
 identity; it becomes `<stage>` by one rename. A finished folder of another identity is put aside
 under `.stale` first: it is never mixed in, and comes back when its identity is asked for again.
+One whose numbers are not what the job wrote is put aside for good, and its job runs again.
 Whoever changes a job's folders holds its claim (see `claims`); looking needs none.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
@@ -18,12 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.data.contents import contents, sealed, settle, sweep, write_json
+from bench.data.contents import (
+    Difference,
+    contents,
+    number_differences,
+    read_object,
+    sealed,
+    settle,
+    sweep,
+    write_json,
+)
 from bench.errors import UserError
 from bench.jobs import claims
 
 RECORD = "job.json"
 PATIENCE = 120.0
+# Put aside since somebody changed its numbers: never brought back.
+CHANGED = ".changed"
 
 
 @dataclass(frozen=True)
@@ -40,11 +51,18 @@ class Key:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The job's record in `folder`, or {} where there is none that can be read."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+    return read_object(folder / RECORD)
+
+
+def _changes(folder: Path) -> list[Difference]:
+    return number_differences(folder, read_record(folder), RECORD)
+
+
+def _holds(folder: Path, identity: str) -> bool:
+    """Whether a job of this identity finished in `folder`, whose numbers are what it wrote."""
+    record = read_record(folder)
+    finished = record.get("status") == "done" and record.get("identity") == identity
+    return finished and not number_differences(folder, record, RECORD)
 
 
 def _remove(folder: Path) -> None:
@@ -64,17 +82,28 @@ class Store:
         self.stale_after = stale_after
 
     def check_writable(self) -> None:
-        """Raise UserError when the run's folder can't be written."""
-        run = self.run
+        """Raise UserError when the run's folder can't be written; nothing is left behind."""
+        place = self.run
         try:
-            run.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=run):
+            while not (place.exists() or place.is_symlink()) and place != place.parent:
+                place = place.parent
+            with tempfile.TemporaryFile(dir=place):
                 pass
         except OSError as error:
-            raise UserError(
-                f"The results folder {run} can't be written ({error.strerror}): "
-                "choose another with --results."
-            ) from None
+            raise self._unwritable(error) from None
+
+    def create(self) -> None:
+        """Make the run's folder. Raises UserError where it can't be made."""
+        try:
+            self.run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(
+            f"The results folder {self.run} can't be written ({error.strerror}): "
+            "choose another with --results."
+        )
 
     def final(self, key: Key) -> Path:
         """The folder of the finished job."""
@@ -97,13 +126,25 @@ class Store:
         return self.run / ".stale" / key.dataset / key.method / f"{key.folder}-{identity[:16]}"
 
     def is_done(self, key: Key, identity: str) -> bool:
-        """Whether the finished folder has this identity."""
-        record = read_record(self.final(key))
-        return record.get("status") == "done" and record.get("identity") == identity
+        """Whether the finished folder has this identity, and numbers as they were written."""
+        return _holds(self.final(key), identity)
+
+    def damage(self, key: Key, identity: str) -> str:
+        """What keeps a finished folder of this identity from being used, or ""."""
+        final = self.final(key)
+        if read_record(final).get("identity") != identity:
+            return ""
+        said = (
+            f"{final / d.file} is missing"
+            if d.kind == "missing"
+            else f"{final / d.file} was changed after its job had ended ({d.why})"
+            for d in _changes(final)
+        )
+        return next(said, "")
 
     def is_aside(self, key: Key, identity: str) -> bool:
         """Whether a finished folder of this identity was put aside."""
-        return read_record(self._stale(key, identity)).get("identity") == identity
+        return _holds(self._stale(key, identity), identity)
 
     def bring_back(self, key: Key, identity: str) -> bool:
         """Whether the job is done, after a put-aside folder of this identity has come back."""
@@ -118,6 +159,8 @@ class Store:
         if not final.exists():
             return
         target = self._stale(key, str(read_record(final).get("identity", "unknown")))
+        if _changes(final):
+            target = target.with_name(target.name + CHANGED)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             _remove(target)

@@ -7,8 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.contents import TEMPORARY, Difference, differences, files_in, seal_holds
-from bench.jobs.store import RECORD, Key, Store, read_record
+from bench.data.contents import (
+    BROKEN_SEAL,
+    NUMBERS,
+    TEMPORARY,
+    Difference,
+    differences,
+    files_in,
+    seal_holds,
+)
+from bench.jobs.store import CHANGED, RECORD, Key, Store, read_record
 
 MANIFEST = "run.json"
 STALE, PARTIAL = ".stale", ".partial"
@@ -31,6 +39,12 @@ class Checked:
     differences: tuple[Difference, ...]
     unfinished: tuple[str, ...]
 
+    @property
+    def sound(self) -> bool:
+        """Whether the numbers of the jobs in use are those that the jobs wrote."""
+        own = (d for d in self.differences if d.file != MANIFEST and not d.file.startswith(STALE))
+        return not any(d.kind in ("changed", "missing") and d.file.endswith(NUMBERS) for d in own)
+
 
 def is_run(run: Path) -> bool:
     """Whether the folder is one that `bench run` made."""
@@ -49,6 +63,9 @@ def check_jobs(run: Path) -> Checked:
         record = read_record(folder)
         if folder.name.endswith(PARTIAL):
             unfinished.append(f"{place}: {_state(run, folder)}")
+            continue
+        if folder.name.endswith(CHANGED):
+            unfinished.append(f"{place}: put aside because its numbers were changed, not used")
             continue
         jobs += 1
         found += _check_job(folder, place)
@@ -103,7 +120,7 @@ def _check_manifest(run: Path) -> list[Difference]:
 
 
 def _touched(name: str) -> Difference:
-    return Difference("changed", name, "its seal does not fit what it says")
+    return Difference("changed", name, BROKEN_SEAL)
 
 
 def _outside_jobs(run: Path) -> tuple[list[str], list[str]]:

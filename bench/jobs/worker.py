@@ -23,6 +23,7 @@ from bench.jobs.provenance import measured, provenance, start_measuring
 from bench.jobs.rows import Progress
 from bench.jobs.store import Key, Store
 
+ELSEWHERE = "by another launcher, meanwhile"
 Report = tuple[str, str]
 """Status and reason; "running" means that another process has the job."""
 
@@ -127,7 +128,7 @@ def _run_claimed(job: Job, plan: Plan, store: Store, progress: Progress) -> Repo
                 return "running", "another job is being timed on this machine"
             held.enter_context(clock)
         if store.bring_back(job.key, job.identity):
-            return "cached", ""
+            return "cached", ELSEWHERE
         if lacking := _lacking(job, plan, store):
             return "skipped", f"needs {lacking}, which is not there any more"
         return _work(job, plan, store, claim, progress)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bench.errors import counted
 from bench.report.frame import Job
 
 
@@ -26,7 +27,7 @@ def of_score(fused: Job, scored: Job, items: Iterable[str]) -> Conditions:
     """A row of fusion metrics: which images, in which version, by which convention and output."""
     images = sorted(set(items))
     limit = scored.facts.get("limit")
-    count = f"{len(images)} image{'s' * (len(images) != 1)}"
+    count = counted(len(images), "image")
     convention = str(scored.facts.get("convention", ""))
     return Conditions(
         len(images),

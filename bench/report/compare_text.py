@@ -73,7 +73,7 @@ def comparison(measured: Measured) -> Comparison:
     sections = (
         _introduction(measured, beside),
         *(_table(measured, beside, number) for number in sorted(measured.chosen)),
-        _agreement(agreement),
+        ranks(agreement),
         *_verdicts(verdicts),
         *_audit(audit),
         _readings(read),
@@ -158,7 +158,18 @@ def _digits(row: pd.Series[Any]) -> int:
     return 1 if int(row["table"]) == 4 else 3
 
 
-def _agreement(agreement: pd.DataFrame) -> Section:
+def ranks(agreement: pd.DataFrame) -> Section:
+    """The ranks; without those tables in which there are too few methods to have an order."""
+    title = "Do the methods keep their order?"
+    enough = agreement[agreement["methods"] >= FEWEST]
+    few = [str(number) for number in dict.fromkeys(agreement["table"])]
+    few = [number for number in few if number not in set(enough["table"].astype(str))]
+    left_out = (
+        f"Table {', '.join(few)}: no order to compare, since fewer than {FEWEST} methods have a "
+        "measured and a printed number."
+    )
+    if enough.empty:
+        return Section(title, (left_out,))
     rows = tuple(
         (
             f"{table} ({TITLES[table]})",
@@ -167,15 +178,14 @@ def _agreement(agreement: pd.DataFrame) -> Section:
             "–" if math.isnan(tau) else f"{tau:+.2f}",
             "–" if math.isnan(p) else f"{p:.2g}",
         )
-        for table, metric, methods, tau, p in agreement.itertuples(index=False)
+        for table, metric, methods, tau, p in enough.itertuples(index=False)
     )
     text = (
         "Kendall's τ-b between the order of the methods here and in print: 1 the same order, 0 "
-        f"unrelated, −1 reversed; p for τ = 0; a dash for fewer than {FEWEST} methods.",
+        "unrelated, −1 reversed; p for τ = 0; a dash where all numbers are equal.",
+        *((left_out,) if few else ()),
     )
-    return Section(
-        "Do the methods keep their order?", text, ("table", "metric", "methods", "τ", "p"), rows
-    )
+    return Section(title, text, ("table", "metric", "methods", "τ", "p"), rows)
 
 
 def _verdicts(verdicts: pd.DataFrame) -> list[Section]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bench.errors import UserError
+from bench.errors import UserError, counted
 from bench.report.curves import ranked_scores
 from bench.report.rows import ablation_of, title_of
 from bench.report.source import Source
@@ -125,7 +125,7 @@ def _diagram(axes: Any, metric: str, ranks: Ranks, names: Mapping[str, str]) -> 
         axes.text(tick, -0.3, str(tick), ha="center", va="bottom", fontsize=6)
     axes.plot([1, 1 + ranks.distance], [-1.35, -1.35], color="black", linewidth=1.6)
     axes.text(1 + ranks.distance, -1.35, f"  CD {ranks.distance:.2f}", va="center", fontsize=6)
-    words = f"{metric}: Friedman p {_p(ranks.p)}, {ranks.images} images"
+    words = f"{metric}: Friedman p {_p(ranks.p)}, {counted(ranks.images, 'image')}"
     axes.set_title(words, loc="left", fontsize=7, weight="bold", pad=2)
     start = 0.45 + 0.3 * len(ranks.cliques)
     _names(axes, order[:half], ranks, names, start, 1 - 0.04 * count, "right")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from bench.errors import UserError
+from bench.errors import UserError, counted
 from bench.report.rows import ablation_of, empty, title_of
 from bench.report.source import Source
 from bench.report.style import PAGE, colour, dash, legend_below, new_figure, plain, save, styled
@@ -100,7 +100,7 @@ def curves(source: Source, dataset: str) -> tuple[Path, ...]:
         axes.set_xlabel("image")
 
     lead = f"; thick: running mean over {step} images" if step > 1 else ""
-    title = f"{title_of(dataset)}, {images} images; means in the legends{lead}"
+    title = f"{title_of(dataset)}, {counted(images, 'image')}; means in the legends{lead}"
     names = [source.name(dataset, method) for method in drawn]
     return _six(source, f"curves-{dataset}", title, panel, names, long)
 
@@ -132,7 +132,7 @@ def violins(source: Source, dataset: str) -> tuple[Path, ...]:
         axes.set_axisbelow(True)
 
     count = long["item"].nunique()
-    title = f"{title_of(dataset)}, {count} images; bar: middle half, dot: mean"
+    title = f"{title_of(dataset)}, {counted(count, 'image')}; bar: middle half, dot: mean"
     height = 0.5 + 2 * (0.42 + 0.17 * len(drawn))
     return _six(source, f"violins-{dataset}", title, panel, (), long, height)
 

@@ -17,6 +17,7 @@ from bench.data.contents import (
     Difference,
     contents,
     differences,
+    read_object,
     seal_holds,
     sealed,
     sha256_of_file,
@@ -35,7 +36,7 @@ TABLES, FIGURES = "tables", "figures"
 
 def jobs_digest(run: Path) -> str:
     """Hex hash over the records of all jobs of a run and the order in which they were asked for."""
-    asked = _object(run / "run.json")
+    asked = read_object(run / "run.json")
     order = [asked.get(key) for key in ("methods", "datasets", "stages")]
     digest = hashlib.sha256(json.dumps(order).encode())
     for path in sorted(run.glob("[!.]*/*/*/job.json")):
@@ -43,17 +44,8 @@ def jobs_digest(run: Path) -> str:
     return digest.hexdigest()
 
 
-def _object(path: Path) -> dict[str, Any]:
-    """The JSON object in the file, or {} where there is none that can be read."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
 def _record(folder: Path) -> dict[str, Any]:
-    record = _object(folder / RECORD)
+    record = read_object(folder / RECORD)
     return record if seal_holds(record) else {}
 
 
@@ -102,9 +94,10 @@ def record_figures(folder: Path, drawn: Iterable[Path]) -> None:
     write_json(folder / RECORD, sealed({"files": files}))
 
 
-def check_derived(run: Path) -> list[Difference]:
-    """What is changed, missing or foreign among a run's tables and figures, by names in the run;
-    tables are derived from the jobs once more and compared byte for byte.
+def check_derived(run: Path, *, derive: bool) -> list[Difference]:
+    """What is changed, missing or foreign among a run's tables and figures, by names in the run.
+
+    derive: derive the tables from the jobs once more, and compare them byte for byte.
     """
     found = [
         replace(difference, file=f"{folder.name}/{difference.file}")
@@ -113,7 +106,8 @@ def check_derived(run: Path) -> list[Difference]:
         for difference in check_recorded(folder)
     ]
     known = {difference.file for difference in found}
-    return found + [d for d in _out_of_date(run) if d.file not in known]
+    outdated = _out_of_date(run) if derive else []
+    return found + [d for d in outdated if d.file not in known]
 
 
 def check_recorded(folder: Path, leave_out: Collection[str] = ()) -> list[Difference]:

@@ -10,12 +10,13 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from bench.errors import UserError
+from bench.errors import UserError, counted
 from bench.metrics.registry import METRICS
 from bench.report.folder_scores import FolderScores
 from bench.report.statistics import (
     Values,
     bootstrap_mean_interval,
+    fewest_for_a_test,
     holm_rejections,
     signed_rank_p,
 )
@@ -27,7 +28,8 @@ METRIC_OF = {column: metric for metric in METRICS.values() for column in metric.
 def summary(scores: FolderScores, convention: str) -> Table:
     """Means with their 95 % bootstrap intervals."""
     table = _table(
-        f"{len(scores.images)} images, convention {convention}, mean and 95 % bootstrap interval",
+        f"{counted(len(scores.images), 'image')}, convention {convention}, mean and 95 % bootstrap "
+        "interval",
         ("metric", "mean", "low", "high", "undefined"),
     )
     small = False
@@ -58,8 +60,10 @@ def comparison(first: FolderScores, second: FolderScores, convention: str) -> Ta
     # The terms of single sources are parts of what is tested already: they would only cost power.
     tested = {name: p for name, p in p_values.items() if name in METRICS}
     different = holm_rejections(tested, LEVEL)
+    fewest = fewest_for_a_test(len(tested), LEVEL)
     table = _table(
-        f"A = {first.folder}, B = {second.folder}: {len(common)} images, convention {convention}",
+        f"A = {first.folder}, B = {second.folder}: {counted(len(common), 'image')}, "
+        f"convention {convention}",
         ("metric", "A", "B", "A − B", "low", "high", "p", "better"),
     )
     for name in ours:
@@ -70,13 +74,18 @@ def comparison(first: FolderScores, second: FolderScores, convention: str) -> Ta
             *(_number(_mean(values[name])) for values in (ours, theirs)),
             *(_number(v) for v in (gap.mean, gap.low, gap.high)),
             f"{p_values[name]:.2g}",
-            _verdict(name in tested, name in different, higher),
+            _verdict(name in tested and len(common) >= fewest, name in different, higher),
         )
     table.caption = (
         "A − B: mean paired difference with its 95 % bootstrap interval; p: two-sided Wilcoxon "
         f"signed-rank test; better: at the level {LEVEL} after Holm over the "
-        f"{len(tested)} metrics; terms of single sources get no verdict"
+        f"{counted(len(tested), 'metric')}; terms of single sources get no verdict"
     )
+    if len(common) < fewest:
+        table.caption += (
+            f"; too few images for a verdict: with fewer than {fewest} no difference can reach "
+            "the level"
+        )
     table.caption_justify = "left"
     return table
 
@@ -95,7 +104,7 @@ def conventions_table(scores: Sequence[FolderScores]) -> Table:
     names = tuple(scores[0].values)
     letters = string.ascii_uppercase[: len(scores)] if len(scores) > 1 else " "
     heads = ("metric", *(("",) if len(scores) > 1 else ()), *map(_heading, names))
-    title = f"{len(scores[0].images)} images, mean by convention"
+    title = f"{counted(len(scores[0].images), 'image')}, mean by convention"
     if len(scores) > 1:
         whose = (f"{letter} = {s.folder}" for letter, s in zip(letters, scores, strict=True))
         title = f"Mean (rank) by convention; {', '.join(whose)}"
@@ -122,8 +131,8 @@ def agreement_table(scores: FolderScores, reference: str = "standard") -> Table:
 
     names = [name for name in scores.values if name != reference]
     table = _table(
-        f"Do images keep their order? Spearman's ρ with {reference} over {len(scores.images)} "
-        "images",
+        f"Do images keep their order? Spearman's ρ with {reference} over "
+        f"{counted(len(scores.images), 'image')}",
         ("metric", *map(_heading, names)),
     )
     base = scores.values[reference]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bench.errors import counted
 from bench.report.frame import COST, Job, Jobs
 from bench.report.table import Row, Table
 
@@ -128,7 +129,7 @@ def _of_marks(dataset: str, facts: Mapping[str, Mapping[str, Any]]) -> list[str]
             f"training data are not known here ({_join(ready_made)})."
         )
     lossy = [
-        f"{label} {count} of {f['images']} images"
+        f"{label} {count} of {counted(f['images'], 'image')}"
         for label, f in ready_made.items()
         if (count := f.get("lossy_images"))
     ]
@@ -154,7 +155,7 @@ def of_images(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> list[str]:
     notes = [str(n) for f in facts.values() for n in f.get("dataset_footnotes") or ()]
     ranked = (facts[row.key] for row in rows if APART not in row.marks)
     limits = sorted({int(f["limit"]) for f in ranked if f.get("limit")})
-    cut = [f"Only the first {limits[-1]} pair{'s' * (limits[-1] != 1)} (limit)."] if limits else []
+    cut = [f"Only the first {counted(limits[-1], 'pair')} (limit)."] if limits else []
     return [*dict.fromkeys(notes), *cut]
 
 
@@ -168,19 +169,33 @@ def of_convention(jobs: Jobs, dataset: str, methods: Sequence[str]) -> list[str]
     return [f"Metric convention: {_join(sorted(names))}{both if names == {'standard'} else ''}."]
 
 
-def of_intervals(table_name: str, unit: str, widths: Mapping[str, str], tested: bool) -> list[str]:
-    """The intervals, their width per column at most, and what "=" means."""
+def of_intervals(table_name: str, unit: str, widths: Mapping[str, str]) -> list[str]:
+    """The intervals, and their width per column at most. unit: what they are over."""
     lines = []
     if widths:
         most = ", ".join(f"{label} {width}" for label, width in widths.items())
         lines.append(
-            f"95 % bootstrap intervals over {unit} are in {table_name}.csv; "
+            f"95 % bootstrap intervals over {unit}s are in {table_name}.csv; "
             f"largest half-widths: {most}."
         )
-    if tested:
+    return lines
+
+
+def of_test(unit: str, tied: bool, needed: int) -> list[str]:
+    """What "=" means, and where there is none since no result could have been significant.
+
+    needed: so many images (seeds) a test would have needed; 0 where every column was tested.
+    """
+    lines = []
+    if tied:
         lines.append(
             "= Not significantly different from the best of its column "
-            "(paired Wilcoxon over images; Holm over the rows of a column, 5 %)."
+            f"(paired Wilcoxon over {unit}s; Holm over the rows of a column, 5 %)."
+        )
+    if needed:
+        lines.append(
+            f"Too few {unit}s for a test of the differences between rows: with fewer than {needed} "
+            "the paired Wilcoxon test (Holm over the rows of a column) can't reach 5 %."
         )
     return lines
 
@@ -224,6 +239,9 @@ def of_detection(jobs: Sequence[Job], seeds: Sequence[int]) -> list[str]:
     lines = []
     splits = _grouped((_split(job.facts), "") for job in jobs)
     lines += [f"Split {text}." for text in splits if text]
+    lines += dict.fromkeys(
+        str(note) for job in jobs for note in job.facts.get("box_footnotes") or ()
+    )
     recipes = _grouped((_recipe(job.facts.get("recipe")), "") for job in jobs)
     lines += [f"Detector, the same for all rows: {text}." for text in recipes if len(recipes) == 1]
     lines += [f"Detector, one of {len(recipes)}: {text}." for text in recipes if len(recipes) > 1]

@@ -7,7 +7,6 @@ that has not finished.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.data.contents import number_differences, read_object
 from bench.data.names import name_problem
 from bench.errors import UserError
 from bench.stages import values
@@ -24,7 +24,7 @@ COLUMNS = ("dataset", "method", "stage", "item", "seed", "name", "value", "statu
 STAGES = ("fuse", "fuse-rest", "score", "detect", "profile")
 COST = "_cost"
 FINISHED = ("done", "cached")
-PARTIAL = ".partial"
+PARTIAL, RECORD = ".partial", "job.json"
 # Tables, their files and their LaTeX labels are named after the data sets.
 _DATASET = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -96,10 +96,13 @@ def read_results(run: Path) -> pd.DataFrame:
 
 
 def read_jobs(run: Path) -> Jobs:
-    """Every job of the run that has a folder, however far it came."""
+    """Every job of the run that has a folder, however far it came.
+
+    Raises UserError where a finished job's numbers are not what the job wrote.
+    """
     if not run.is_dir():
         raise UserError(f"No results in {run}: the folder doesn't exist; name the folder of a run.")
-    record = _json(run / "run.json") or {}
+    record = read_object(run / "run.json")
     asked = {key: _names(record.get(key)) for key in ("datasets", "methods", "stages")}
     names = sorted({name for path in run.glob("*/*/*") if (name := _name(path, run)) is not None})
     known = [name for name in asked["datasets"] if _DATASET.fullmatch(name)]
@@ -138,30 +141,34 @@ def _ordered(first: Sequence[str], rest: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*first, *sorted(rest))))
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    """The object in the file, or None where it is absent or was cut off while being written."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
 def _job(run: Path, dataset: str, method: str, stage: str) -> Job:
     folder = run / dataset / method / stage
     if not folder.is_dir():
         folder = folder.with_name(stage + PARTIAL)
-    content = _json(folder / "job.json")
-    if content is None:
+    content = read_object(folder / RECORD)
+    if not content:
         return Job(dataset, method, stage, "interrupted", "job.json is missing or cut off")
     facts = content.get("facts") or {}
     if not isinstance(facts, dict):
         return Job(dataset, method, stage, "interrupted", "job.json is damaged")
     status, reason = str(content.get("status", "interrupted")), str(content.get("reason") or "")
+    if status in FINISHED:
+        _check_numbers(folder, content)
     needs_values = stage not in ("fuse", "fuse-rest")
     if status in FINISHED and needs_values and _values(folder) is None:
         status, reason = "interrupted", "values.csv is missing or cut off"
     return Job(dataset, method, stage, status, reason, facts)
+
+
+def _check_numbers(folder: Path, record: Mapping[str, Any]) -> None:
+    for difference in number_differences(folder, record, RECORD):
+        # What is missing gives no number, and its row says so.
+        if difference.kind == "changed":
+            raise UserError(
+                f"{folder / difference.file} was changed after its job had ended "
+                f"({difference.why}): run 'bench run' again, which makes it anew, or put the "
+                "original file back."
+            )
 
 
 def _values(folder: Path) -> pd.DataFrame | None:

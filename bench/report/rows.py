@@ -10,7 +10,7 @@ import pandas as pd
 from bench.report import footers
 from bench.report.comparability import Conditions, outside
 from bench.report.frame import COST, Job, Jobs
-from bench.report.statistics import bootstrap_mean_interval, tie_group
+from bench.report.statistics import bootstrap_mean_interval, fewest_for_a_test, tie_group
 from bench.report.table import Cell, Column, Row, Table, number_cell, ranked
 
 # The order of the published tables; the paper's own method comes last.
@@ -116,24 +116,30 @@ def compared(
     rows: Sequence[Row],
     by_name: Mapping[str, pd.DataFrame],
     unit: str,
-) -> tuple[Row, ...]:
-    """Best and second marked, and what is not significantly different from the best.
+) -> tuple[tuple[Row, ...], int]:
+    """Best and second marked, and what is not significantly different from the best; and how many
+    images (seeds) a column had needed that has too few of them for any test, 0 without such a one.
 
-    The test runs over the images (seeds) that all competing rows have; unit "" leaves it out.
+    unit: "item" or "seed", over which the paired test runs.
     """
+    needed = 0
     rows = ranked(columns, rows)
     cells = {row.key: list(row.cells) for row in rows}
     for index, column in enumerate(columns):
         racing = [r.key for r in rows if r.competes and r.cells[index].value is not None]
-        if not unit or not column.direction or len(racing) < 2:
+        if not column.direction or len(racing) < 2:
             continue
         long = by_name[column.name]
         paired = long.pivot(index=unit, columns="method", values="value")
+        fewest = fewest_for_a_test(len(racing) - 1)
+        if len(paired[racing].dropna()) < fewest:
+            needed = max(needed, fewest)
+            continue
         values = {method: paired[method].to_numpy(dtype=float) for method in racing}
         best, group = tie_group(values, column.direction == "higher")
         for method in group - {best}:
             cells[method][index] = replace(cells[method][index], tie=True)
-    return tuple(replace(row, cells=tuple(cells[row.key])) for row in rows)
+    return tuple(replace(row, cells=tuple(cells[row.key])) for row in rows), needed
 
 
 def rules_of(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> frozenset[int]:

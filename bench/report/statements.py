@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from bench.errors import counted
 from bench.report.compare import Measured, paired
 from bench.report.published_tables import OWN, TITLES, printed, printed_names, published
 from bench.report.statistics import bootstrap_mean_interval, holm_rejections, signed_rank_p
@@ -129,7 +130,7 @@ def _names(measured: Measured, number: int, methods: Sequence[str]) -> str:
 
 
 def _count(names: Sequence[str]) -> str:
-    return "1 row" if len(names) == 1 else f"{len(names)} rows"
+    return counted(len(names), "row")
 
 
 def _mean(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:

@@ -81,6 +81,13 @@ def tie_group(
     return best, frozenset({best, *others} - different)
 
 
+def fewest_for_a_test(comparisons: int, level: float = 0.05) -> int:
+    """With fewer pairs no signed-rank test of so many can be significant after Holm, whatever the
+    differences are: n of one sign have the two-sided p-value 2 / 2^n.
+    """
+    return 1 + math.ceil(math.log2(comparisons / level))
+
+
 def signed_rank_p(first: Values, second: Values) -> float:
     """Two-sided p-value of the paired test over images present in both; 1 without a difference."""
     difference = first - second

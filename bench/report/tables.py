@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from bench.errors import counted
 from bench.report import footers
 from bench.report.comparability import Conditions, of_detection, of_score
 from bench.report.cost_table import batches, cost_table
@@ -37,8 +38,6 @@ DETECTION_CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 FUSION_NUMBERS = {"msrs": 1, "m3fd": 2, "m3fd-fusion": 2, "tno": 3}
 DETECTION_NUMBERS = {"m3fd": 4, "m3fd-detection": 4}
 ABLATION_NUMBERS = {"msrs": 5}
-# Fewer paired seeds can't reach 5 % in a signed-rank test, whatever the difference.
-SEEDS_FOR_A_TEST = 6
 
 
 def all_tables(frame: pd.DataFrame, jobs: Jobs) -> tuple[Table, ...]:
@@ -102,20 +101,20 @@ def _scores_table(
             fused = footers.fusion_job(jobs, dataset, method)
             conditions[method] = of_score(fused, job, map(str, items))
     together, apart, reference = set_apart(rows, conditions, _images)
-    together = compared(columns, together, by_name, "item")
+    together, needed = compared(columns, together, by_name, "item")
     table = Table(
         name=name,
-        title=f"{what} on {title_of(dataset)} ({_plural(reference.n, 'image')})",
+        title=f"{what} on {title_of(dataset)} ({counted(reference.n, 'image')})",
         columns=columns,
         rows=together,
         rules=rules_of(jobs, dataset, together),
     )
-    tested = any(cell.tie for row in together for cell in row.cells)
     notes = [
         *footers.of_apart(apart),
         *footers.of_rows(jobs, dataset, together),
         *footers.of_convention(jobs, dataset, order),
-        *footers.of_intervals(name, "images", widths(table), tested),
+        *footers.of_intervals(name, "image", widths(table)),
+        *footers.of_test("image", _tied(table), needed),
         *footers.of_counts(table),
         *footers.of_images(jobs, dataset, together),
         *footers.of_missing(reasons(jobs, dataset, together, "score")),
@@ -148,8 +147,7 @@ def detection_table(frame: pd.DataFrame, jobs: Jobs, dataset: str) -> Table:
             conditions[method] = of_detection(footers.fusion_job(jobs, dataset, method), job)
     together, apart, _ = set_apart(rows, conditions, _images)
     seeds = sorted({int(seed) for seed in values["seed"].dropna()})
-    unit = "seed" if len(seeds) >= SEEDS_FOR_A_TEST else ""
-    together = compared(columns, together, by_name, unit)
+    together, needed = compared(columns, together, by_name, "seed")
     table = Table(
         name=f"detection-{dataset}",
         title=f"Detection on {title_of(dataset)}, average precision in %",
@@ -159,13 +157,12 @@ def detection_table(frame: pd.DataFrame, jobs: Jobs, dataset: str) -> Table:
         rules=rules_of(jobs, dataset, together),
     )
     finished = [job for job in jobs.of_stage(dataset, "detect") if job.finished]
-    few = f"Differences between rows are tested with {SEEDS_FOR_A_TEST} seeds or more."
     notes = [
         *footers.of_apart(apart),
         *footers.of_rows(jobs, dataset, together),
         *footers.of_detection(finished, seeds),
-        *footers.of_intervals(table.name, "seeds", widths(table), False),
-        *([few] if 0 < len(seeds) < SEEDS_FOR_A_TEST else []),
+        *footers.of_intervals(table.name, "seed", widths(table)),
+        *footers.of_test("seed", _tied(table), needed),
         *footers.of_counts(table),
         *footers.of_images(jobs, dataset, together),
         *footers.of_missing(reasons(jobs, dataset, together, "detect")),
@@ -177,5 +174,5 @@ def _images(conditions: Conditions) -> str:
     return f"n = {conditions.n}"
 
 
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"
+def _tied(table: Table) -> bool:
+    return any(cell.tie for row in table.rows for cell in row.cells)

@@ -60,7 +60,8 @@ def test_msrs_test_part_with_third_party_labels(tmp_path: Path, make_pairs: Make
     assert pairs.scored == ("01", "02")
     assert pairs.split is not None and pairs.split.name == "released"
     assert pairs.split.train == ("00003N",) and pairs.split.test == ("01", "02")
-    assert "variant 'fusion'" in " ".join(pairs.footnotes)
+    assert "variant 'fusion'" in " ".join(pairs.box_footnotes)
+    assert pairs.footnotes == ("MSRS: the 2 test pairs.",)
 
 
 @pytest.mark.parametrize("spelling", [("Vis", "Ir"), ("vi", "ir")])
@@ -126,7 +127,7 @@ def test_a_split_with_a_pair_in_two_parts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has b in two parts"):
         read_split("s.json", ["a", "b"], tmp_path)
     (tmp_path / "t.json").write_text(json.dumps({"train": ["a", "z"], "test": ["b"]}))
-    with pytest.raises(UserError, match="names 1 pairs that .* the first is z"):
+    with pytest.raises(UserError, match="names 1 pair that .* the first is z"):
         read_split("t.json", ["a", "b"], tmp_path)
 
 

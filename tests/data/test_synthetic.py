@@ -266,3 +266,13 @@ def test_wrong_options_say_what_to_do(
 def test_unknown_layout(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'm3fd'"):
         generate(tmp_path, layout="m3f")
+
+
+def test_rendering_is_announced_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"pairs": [1, 0, 2], "size": [64, 48]}
+    load(tmp_path / "world", options)
+    printed = capsys.readouterr()
+    assert printed.err == f"synthetic: rendering 3 scenes into {tmp_path / 'world'}, once\n"
+    assert printed.out == ""
+    load(tmp_path / "world", options)
+    assert capsys.readouterr().err == ""

@@ -199,8 +199,9 @@ def test_a_configuration_survives_its_record(tmp_path: Path) -> None:
         "profile.resolutions": ["64x64"],
     }
     config = replace(read(None, flags), base=tmp_path)
-    assert from_record(as_record(config), tmp_path, {}) == config
-    other = from_record(as_record(config), tmp_path, {"detect.epochs": 9, "limit": 4})
+    manifest = {"config": as_record(config), "base": str(tmp_path)}
+    assert from_record(manifest, tmp_path / "run.json", {}) == config
+    other = from_record(manifest, tmp_path / "run.json", {"detect.epochs": 9, "limit": 4})
     assert other.detect.overrides == {"epochs": 9} and other.limit == 4
     assert other.data.options["tno"] == {"root": "pictures"}
 
@@ -214,3 +215,40 @@ def test_a_new_root_for_all_data_replaces_those_of_single_sets(project: Path) ->
     moved = configuration(changed, {"data.root": "/data"})
     assert moved.data.root == "/data" and "root" not in moved.data.options["tno"]
     assert moved.name == "t-again"
+
+
+def test_a_dry_run_and_a_run_that_fails_leave_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert again(capsys, "results/t", "--dry-run")[0] == 0
+    assert again(capsys, "results/t", "--data-root", "nowhere")[0] == 2
+    assert again(capsys, "results/t", "--results", "deep/er", "--dry-run")[0] == 0
+    assert [path.name for path in (project / "results").iterdir()] == ["t"]
+    assert not (project / "deep").exists()
+
+
+def test_a_touched_manifest_is_refused_and_a_key_that_it_should_not_have_is_found_there(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = dict(read_manifest(project / "results" / "t").record)
+    record["config"]["limmit"] = 3
+    write_json(project / "run.json", record)
+    code, _, err = again(capsys, "run.json")
+    assert code == 2 and "run.json was changed after it had been written (its seal" in err
+    write_json(project / "run.json", sealed(record))
+    code, _, err = again(capsys, "run.json")
+    assert code == 2
+    assert f"Unknown key 'limmit' in {project / 'run.json'} (did you mean 'limit'?)" in err
+    code, _, err = again(capsys, "results/t", "--set", "fuse.outptu=clip")
+    assert code == 2 and "Unknown key 'fuse.outptu' in --set (did you mean 'output'?)" in err
+
+
+@pytest.mark.parametrize("change", [{"data": 3}, {"data": {"options": 3}}, {"detect": []}])
+def test_a_damaged_configuration_is_one_sentence(
+    project: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
+) -> None:
+    record = dict(read_manifest(project / "results" / "t").record)
+    record["config"] = {**record["config"], **change}
+    write_json(project / "run.json", sealed(record))
+    code, _, err = again(capsys, "run.json")
+    assert code == 2 and "of its configuration is no table" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -78,6 +79,12 @@ def test_two_launchers_share_a_folder_and_do_no_job_twice(folder: Path) -> None:
     done = [line.split(" in ")[0] for text in printed for line in text.splitlines()
             if line.startswith("done ")]  # fmt: skip
     assert sorted(done) == sorted(set(done)) and len(done) == 6
+    for text in printed:
+        here = sum(line.startswith("done ") for line in text.splitlines())
+        theirs = text.count(": by another launcher, meanwhile\n")
+        before = re.search(r"(\d) of 6 jobs done already", text)
+        assert here + theirs + (int(before[1]) if before else 0) == 6
+        assert (f"{theirs} of 6 jobs done by another launcher meanwhile." in text) is (theirs > 0)
     assert csv_bytes(folder, "shared") == csv_bytes(folder, "calm")
     assert left_over(folder, "shared") == []
 

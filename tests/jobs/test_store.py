@@ -15,6 +15,7 @@ from bench.jobs.execute import execute
 from bench.jobs.identity import code_hash, identity
 from bench.jobs.plan import Job, Plan
 from bench.jobs.store import Key, Store, read_record
+from bench.jobs.worker import ELSEWHERE
 
 
 class Quiet:
@@ -22,6 +23,10 @@ class Quiet:
 
     def __init__(self) -> None:
         self.begun: list[str] = []
+        self.notes: list[str] = []
+
+    def noted(self, sentence: str) -> None:
+        self.notes.append(sentence)
 
     def started(self, job: Job, number: int, total: int) -> None:
         self.begun.append(str(job.key))
@@ -172,7 +177,7 @@ def test_a_job_of_another_launcher_is_waited_for_while_others_run(tmp_path: Path
     thread.start()
     statuses, _ = run(store, first, second)
     thread.join()
-    assert statuses == {"fuse": ("cached", ""), "other": ("done", "")}
+    assert statuses == {"fuse": ("cached", ELSEWHERE), "other": ("done", "")}
     assert order == ["other"]
 
 

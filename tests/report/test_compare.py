@@ -16,7 +16,7 @@ from bench.cli import main
 from bench.errors import UserError
 from bench.report.audit import consistently_superior, entropy_bound, mean_of_classes
 from bench.report.compare import Measured, paired, rank_agreement, read, readings, side_by_side
-from bench.report.compare_text import comparison, markdown
+from bench.report.compare_text import comparison, markdown, ranks
 from bench.report.published_tables import TABLES, printed, published
 from bench.report.statements import STATEMENTS, best, cheaper, not_best
 from tests.report.results_tree import IMAGES, METRICS, fuse_facts, scores, write_job
@@ -215,3 +215,17 @@ def test_published_numbers_are_in_the_wheel(tmp_path: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"bench/report/published/table{n}.csv" for n in range(1, 6)}
     assert wanted | {"bench/report/published/readings.csv"} <= inside
+
+
+def test_a_table_with_too_few_methods_has_no_ranks_but_a_sentence(
+    tmp_path: Path, partial_run: Measured
+) -> None:
+    two = read([write_paper_run(tmp_path / "few", {"densefuse": 2, "dsifuse": 4})])
+    few = ranks(rank_agreement(side_by_side(two)))
+    assert few.rows == () and few.heads == ()
+    assert few.text == (
+        "Table 1: no order to compare, since fewer than 3 methods have a measured and a printed "
+        "number.",
+    )
+    enough = ranks(rank_agreement(side_by_side(partial_run)))
+    assert len(enough.rows) == 6 and all(row[3] != "–" for row in enough.rows)

@@ -9,6 +9,7 @@ import pytest
 
 from bench.report.statistics import (
     bootstrap_mean_interval,
+    fewest_for_a_test,
     holm_rejections,
     signed_rank_p,
     tie_group,
@@ -114,3 +115,14 @@ def test_methods_without_values_cannot_be_best() -> None:
 def test_unpaired_lengths_are_an_error() -> None:
     with pytest.raises(ValueError, match="same order"):
         tie_group({"a": [1.0, 2.0], "b": [1.0]}, True)
+
+
+def test_with_so_few_images_no_difference_can_be_significant() -> None:
+    assert [fewest_for_a_test(rivals) for rivals in (1, 2, 3, 11)] == [6, 7, 7, 9]
+    for rivals in (1, 2, 3, 11):
+        fewest = fewest_for_a_test(rivals)
+        for images, significant in ((fewest - 1, False), (fewest, True)):
+            steps = np.arange(1.0, images + 1)
+            methods = {f"m{k}": np.full(images, 50.0) - k * steps for k in range(rivals + 1)}
+            _, group = tie_group(methods, higher_is_better=True)
+            assert (group == {"m0"}) is significant

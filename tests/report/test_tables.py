@@ -202,3 +202,38 @@ def test_tables_do_not_change_the_frame(run: Path) -> None:
     assert first == all_tables(frame, read_jobs(run))
     assert first[0] != replace(first[0], title="")
     pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize(("images", "rows", "tested"), [(4, 2, False), (6, 2, True), (6, 3, False)])
+def test_too_few_images_give_no_ties_but_a_sentence(
+    tmp_path: Path, images: int, rows: int, tested: bool
+) -> None:
+    """Two rows need 6 images, three need 7: 2 / 2^6 is above 5 % / 2."""
+    for name in ("densefuse", "seafusion", "dsifuse")[:rows]:
+        write_job(tmp_path, f"tno/{name}/fuse", facts=fuse_facts(name))
+        values = [(i, "", "EN", 6 + (-1) ** k * 0.01) for k, i in enumerate(IMAGES[:images])]
+        values = [(i, s, n, v + 0.1 * len(name)) for i, s, n, v in values]
+        noise = np.random.default_rng(len(name)).standard_normal(images)
+        values += [(i, "", "AG", 3 + v) for i, v in zip(IMAGES, noise, strict=False)]
+        write_job(tmp_path, f"tno/{name}/score", facts={"convention": "standard"}, values=values)
+    table = fusion_table(read_results(tmp_path), read_jobs(tmp_path), "tno")
+    ties = any(cell.tie for row in table.rows for cell in row.cells)
+    footers = "\n".join(table.footers)
+    assert ties is tested
+    assert ("= Not significantly different" in footers) is tested
+    fewest = 6 if rows == 2 else 7
+    assert ("Too few images for a test" in footers) is not tested
+    assert (f"fewer than {fewest} the paired Wilcoxon test" in footers) is not tested
+
+
+def test_what_is_said_of_boxes_stands_under_tables_of_detection_only(tmp_path: Path) -> None:
+    boxes = "MSRS boxes: third-party labels, variant 'fusion'."
+    facts = fuse_facts("densefuse", box_footnotes=[boxes])
+    write_job(tmp_path, "msrs/densefuse/fuse", facts=facts)
+    convention = {"convention": "standard", "box_footnotes": [boxes]}
+    write_job(tmp_path, "msrs/densefuse/score", facts=convention, values=scores(1))
+    ap = [("car", 0, "AP50", 60.0), ("all", 0, "AP50", 60.0), ("all", 0, "AP50:95", 40.0)]
+    write_job(tmp_path, "msrs/densefuse/detect", facts={"box_footnotes": [boxes]}, values=ap)
+    fusion, detection = all_tables(read_results(tmp_path), read_jobs(tmp_path))
+    assert boxes in detection.footers and boxes not in fusion.footers
+    assert "MSRS: the 40 test pairs." in fusion.footers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bench.data.synthetic.layouts import LAYOUTS, extras, slots
 from bench.data.synthetic.regimes import REGIMES
 from bench.data.synthetic.scene import PARTS, VERSION, render
 from bench.data.synthetic.world import CLASSES
-from bench.errors import UserError, did_you_mean
+from bench.errors import UserError, counted, did_you_mean
 
 PAIRS = (96, 32, 32)
 SIZE = (384, 288)
@@ -155,7 +156,13 @@ def load(root: Path, options: Mapping[str, object]) -> PairSet:
     pairs, size = _numbers(options, "pairs", PAIRS), _numbers(options, "size", SIZE)
     _checked(seed, pairs, size)
     counts, shape = (pairs[0], pairs[1], pairs[2]), (size[0], size[1])
-    generate(root, seed=seed, pairs=counts, size=shape)
+
+    def announce(done: int, total: int) -> None:
+        if done == 1:
+            scenes = counted(total, "scene")
+            print(f"synthetic: rendering {scenes} into {root}, once", file=sys.stderr, flush=True)
+
+    generate(root, seed=seed, pairs=counts, size=shape, progress=announce)
     every = slots(counts)
     ids = {part: tuple(s.stem for s in every if s.part == part) for part in PARTS}
     return PairSet(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.errors import counted
 from bench.report import footers
 from bench.report.frame import COST, FINISHED, STAGES, Job, Jobs
 from bench.report.rows import title_of
@@ -140,7 +141,14 @@ def _set_facts(jobs: Jobs, name: str) -> SetFacts:
         pairs=max(pairs, default=0),
         split=", ".join(splits),
         conventions=tuple(dict.fromkeys(str(f["convention"]) for f in scored if "convention" in f)),
-        notes=tuple(dict.fromkeys(str(n) for f in fused for n in f.get("dataset_footnotes") or ())),
+        notes=tuple(
+            dict.fromkeys(
+                str(note)
+                for key, facts in (("dataset_footnotes", fused), ("box_footnotes", detected))
+                for own in facts
+                for note in own.get(key) or ()
+            )
+        ),
     )
 
 
@@ -168,7 +176,8 @@ def _warnings(jobs: Jobs, asked: Mapping[str, Any], unfound: Mapping[str, str]) 
         if mark in MARK_WORDS
     ]
     if limits:
-        lines.append(f"Only the first {max(limits)} pairs of each set were used (limit).")
+        pairs = counted(max(limits), "pair")
+        lines.append(f"Only the first {pairs} of each set were used (limit).")
     if (asked.get("provenance") or {}).get("dirty"):
         lines.append("The suite's code had changes that are not in its commit.")
     lines += [f"{title_of(name)}: {reason}" for name, reason in unfound.items()]
