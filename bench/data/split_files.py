@@ -85,8 +85,8 @@ def read_choice(wanted: str, ids: Iterable[str], root: Path) -> tuple[str, ...]:
         chosen = set(_text_stems(path))
     if absent := sorted(chosen.difference(all_ids)):
         raise UserError(
-            f"'{wanted}' names {len(absent)} pairs that are not among the scored pairs of {root}, "
-            f"the first is {absent[0]}: remove them from the list."
+            f"'{wanted}' names {counted(len(absent), 'pair')} that {root} has not among its scored "
+            f"pairs, the first is {absent[0]}: remove what is not there from the list."
         )
     if not chosen:
         raise UserError(f"'{wanted}' names no pair: name at least one.")

@@ -112,7 +112,7 @@ def test_a_choice_is_a_part_of_a_split_or_a_list_in_the_order_of_the_set(tmp_pat
     (tmp_path / "mine.txt").write_text("00007.png\n\n00003\n")
     assert read_choice("mine.txt", FRAMES, tmp_path) == ("00003", "00007")
     (tmp_path / "other.txt").write_text("00007\nnobody\n")
-    with pytest.raises(UserError, match=r"'other\.txt' names 1 pairs that are not .* nobody"):
+    with pytest.raises(UserError, match=r"'other\.txt' names 1 pair that .* nobody"):
         read_choice("other.txt", FRAMES, tmp_path)
     (tmp_path / "none.txt").write_text("\n")
     with pytest.raises(UserError, match="names no pair"):
