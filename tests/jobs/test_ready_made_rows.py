@@ -11,7 +11,8 @@ import pytest
 
 from bench.config import read
 from bench.errors import UserError
-from bench.jobs.plan import Job, make_plan
+from bench.jobs.job import Job
+from bench.jobs.plan import make_plan
 from bench.jobs.store import Store
 
 MakePairs = Callable[..., list[str]]
