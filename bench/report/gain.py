@@ -90,15 +90,11 @@ def gain_chart(source: Source, dataset: str) -> tuple[Path, ...]:
             axes[line][0].set_ylabel(measure)
         axes[0][0].set_yticks(range(len(names)), [plain(name) for _, name in names])
         axes[0][0].set_ylim(len(names) - 0.4, -0.6)
-        figure.supxlabel(
-            "points of AP, gained to the right; in brackets: test objects", fontsize=6.5
-        )
+        axes[0][0].margins(x=0.12)
         seeds = int(data["seeds"].max())
         spread = f"95 % bootstrap over {seeds} seeds" if seeds > 1 else "one seed: no intervals"
-        figure.suptitle(
-            plain(f"Detection on {title_of(dataset)}: gain over one camera alone ({spread})"),
-            fontsize=7.5,
-        )
+        what = f"Detection on {title_of(dataset)}: points of AP gained over one camera alone"
+        figure.suptitle(plain(f"{what} ({spread}; objects in brackets)"), fontsize=7.5)
         handles = [
             Line2D([], [], color=colour(k), marker=marker(k), linestyle="", markersize=4,
                    label=f"against {plain(printed_name(source.jobs, dataset, name))}")
