@@ -47,7 +47,9 @@ def gains(source: Source, dataset: str) -> pd.DataFrame:
         )
     wanted = source.methods or ordered(source.jobs, dataset)
     # Rows of one seed and class each, a column per method.
-    wide = values.pivot(index=["name", "item", "seed"], columns="method", values="value")
+    wide = values.pivot(
+        index=["name", "item", "seed"], columns="method", values="value"
+    ).reset_index()
     present = set(values["item"])
     classes = [c for c in CLASSES if c in present]
     classes += [c for c in dict.fromkeys(values["item"]) if c not in (*classes, ALL)]
@@ -58,8 +60,8 @@ def gains(source: Source, dataset: str) -> pd.DataFrame:
     pairs = [(m, r) for m in shown for r in references if r != m]
     rows = []
     for measure, (method, reference), item in product(MEASURES, pairs, (*classes, ALL)):
-        own = (wide[method] - wide[reference])[measure, item].dropna()
-        found = bootstrap_mean_interval(own.to_numpy(float))
+        both = wide.loc[(wide["name"] == measure) & (wide["item"] == item), [method, reference]]
+        found = bootstrap_mean_interval(both[method] - both[reference])
         if found.n_used:
             bounds = (found.low, found.high) if found.n_used > 1 else (None, None)
             words = (method, source.name(dataset, method), reference, measure, item)
