@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import AutoMinorLocator
 
 from bench.errors import UserError
 from bench.report.detection_tables import CLASSES, MEASURES
@@ -111,7 +112,8 @@ def _panel(
 ) -> None:
     """The gains of one class by one measure: a dot each, its interval as a line."""
     axes.axvline(0, color="#777777", linewidth=0.6, zorder=1)
-    axes.grid(axis="x")
+    axes.xaxis.set_minor_locator(AutoMinorLocator(2))
+    axes.grid(axis="x", which="both")
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     for k, reference in enumerate(references):
