@@ -35,7 +35,7 @@ _TEST_CODE = (
     "bench.stages.average_precision",
     "bench.stages.detect",
     "bench.stages.detection_errors",
-    "bench.stages.yolo_test",
+    "bench.stages.yolo_ask",
 )
 
 
@@ -69,10 +69,7 @@ class _Setting:
 
     def fusing(self, row: str, ids: Iterable[str]) -> tuple[Job, ...]:
         """The jobs that make the row's images of these ids."""
-        wanted = set(ids)
-        folders = {
-            part.folder for part in self.data.parts if any(pair.id in wanted for pair in part.pairs)
-        }
+        folders = _parts_with(self.data, ids)
         return tuple(job for job in self.fused[row] if job.key.folder in folders)
 
     def labelled(self, row: str, ids: Iterable[str]) -> Labelled:
@@ -106,6 +103,32 @@ def tested(config: RunConfig, rows: Sequence[str]) -> dict[str, tuple[str, ...]]
             )
     trained = {"transfer": train_on, "cross": tuple(rows)}
     return {row: trained.get(config.detect.protocol, (row,)) for row in rows}
+
+
+def parts_needed(
+    config: RunConfig, data: OpenedData, rows: Sequence[str]
+) -> dict[str, frozenset[str]]:
+    """Row -> the parts of the data set that detection wants fused: who trains nothing is fused on
+    the test part alone.
+    """
+    split = data.pairs.split
+    if split is None:
+        return {}
+    tests = tested(config, rows)
+    training = {row for trained in tests.values() for row in trained}
+    return {
+        row: _parts_with(
+            data, (*split.test, *((*split.train, *split.val) if row in training else ()))
+        )
+        for row in rows
+    }
+
+
+def _parts_with(data: OpenedData, ids: Iterable[str]) -> frozenset[str]:
+    wanted = set(ids)
+    return frozenset(
+        part.folder for part in data.parts if any(pair.id in wanted for pair in part.pairs)
+    )
 
 
 def detection_jobs(

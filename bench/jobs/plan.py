@@ -11,7 +11,7 @@ from bench.config import RunConfig, as_record
 from bench.data import registry as data_registry
 from bench.errors import UserError
 from bench.jobs.data import DataPart, OpenedData, open_data
-from bench.jobs.detection import Place, detection_jobs, fused_paths
+from bench.jobs.detection import Place, detection_jobs, fused_paths, parts_needed
 from bench.jobs.identity import code_hashes, identity
 from bench.jobs.job import Job
 from bench.jobs.rows import Progress, Row, folder_row, network_row
@@ -160,6 +160,7 @@ def make_plan(config: RunConfig, store: Store, share: int = 0) -> Plan:
     ]
     if not rows:
         raise UserError("Nothing to run: name at least one method, or --fused NAME=DIR.")
+    names = tuple(row.name for row in rows)
     jobs: list[Job] = []
     datasets: dict[str, Mapping[str, Any]] = {}
     for dataset in config.datasets:
@@ -168,14 +169,20 @@ def make_plan(config: RunConfig, store: Store, share: int = 0) -> Plan:
             continue
         data = open_data(config, dataset)
         datasets[dataset] = data.facts
-        fused = {row.name: [_fuse_job(data, row, part) for part in data.parts] for row in rows}
         detects = "detect" in stages and "detect" in supported
+        needed = parts_needed(config, data, names) if detects else {}
+        fused = {
+            row.name: [
+                _fuse_job(data, row, part)
+                for part in data.parts
+                if part.folder == "fuse" or part.folder in needed.get(row.name, ())
+            ]
+            for row in rows
+        }
         place = Place(store, device, threads)
         detection = detection_jobs(config, data, fused, place) if detects else {}
-        needed = {key for own in detection.values() for job in own for key in job.needs}
-        for row in rows:
-            name = row.name
-            jobs += [j for j in fused[name] if j.key.folder == "fuse" or j.key in needed]
+        for name in names:
+            jobs += fused[name]
             if "score" in stages and data.pairs.scored:
                 jobs.append(_score_job(config, data, name, fused[name], store, threads))
             jobs += detection.get(name, ())
@@ -183,4 +190,4 @@ def make_plan(config: RunConfig, store: Store, share: int = 0) -> Plan:
         jobs += [_profile_job(row) for row in rows]
     record = as_record(config)
     jobs = [replace(job, config=record) for job in jobs]
-    return Plan(_in_order(jobs), datasets, tuple(row.name for row in rows))
+    return Plan(_in_order(jobs), datasets, names)

@@ -100,7 +100,7 @@ def _ask(
         },
         "device": task.device,
     }
-    run_worker("yolo_test", config, work, task.threads, progress)
+    run_worker("yolo_ask", config, work, task.threads, progress)
 
 
 def ground_truth(labelled: Labelled, boxes: Mapping[str, Sequence[Box]]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """What a detector is trained and tested on, in the YOLO layout, and the process in which it runs:
-`yolo_train` or `yolo_test`.
+`yolo_train` or `yolo_ask`.
 """
 
 from __future__ import annotations

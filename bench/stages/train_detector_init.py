@@ -122,7 +122,7 @@ def train(out: Path, minutes: float, scenes: int, threads: int, work: Path) -> d
     save_file(halved, work / "weights.safetensors")
     detector = {"weights": str(trained / WEIGHTS), "model": RECIPE.model, "batch": RECIPE.batch}
     questions["detectors"] = {0: detector}
-    run_worker("yolo_test", questions, asked, threads, lambda done, in_all: None)
+    run_worker("yolo_ask", questions, asked, threads, lambda done, in_all: None)
     predictions = json.loads((asked / "predictions-seed0.json").read_text(encoding="utf-8"))
     result = score(ground_truth(labelled, test_boxes), predictions, CLASSES)
     facts = json.loads((trained / "facts.json").read_text(encoding="utf-8"))

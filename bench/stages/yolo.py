@@ -1,5 +1,5 @@
 """What both workers of the detect stage begin with. A worker (`python -m bench.stages.yolo_train
-CONFIG.json`, or `yolo_test`) is a process of its own because importing ultralytics changes the
+CONFIG.json`, or `yolo_ask`) is a process of its own because importing ultralytics changes the
 process: thread counts, `torch.save`, OpenCV's settings. It talks through its stdout ("done 3/100")
 and its files, and ends when its stdin closes, that is, with its parent.
 
