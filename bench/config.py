@@ -28,6 +28,7 @@ else:
 STAGES = ("fuse", "score", "detect", "profile")
 TRACKS = ("any", "official", "suite")
 MOST_THREADS = 4096
+PROTOCOLS = ("own", "transfer", "cross")
 EXECUTORS = ("local", "slurm", "dask")
 LEAST_PATIENCE = 20
 T = TypeVar("T")
@@ -59,10 +60,16 @@ class ScoreConfig:
 
 @dataclass(frozen=True)
 class DetectConfig:
-    """A preset of the recipe, single keys that differ from it, and the seeds."""
+    """A preset of the recipe, single keys that differ from it, the seeds, and the protocol.
+
+    protocol: which detector is tested on whose images. "own": each row's on its own; "transfer":
+    those of the rows `train_on` on every row's; "cross": every row's on every row's.
+    """
 
     preset: str = "quick"
     seeds: tuple[int, ...] = (0,)
+    protocol: str = "own"
+    train_on: tuple[str, ...] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -288,7 +295,7 @@ def _fold_detect_overrides(raw: dict[str, Any]) -> dict[str, Any]:
     detect = raw.get("detect")
     if not isinstance(detect, Mapping):
         return raw
-    own = ("preset", "seeds")
+    own = {field.name for field in fields(DetectConfig)} - {"overrides"}
     kept = {key: value for key, value in detect.items() if key in own}
     overrides = {key: value for key, value in detect.items() if key not in own}
     return {**raw, "detect": {**kept, "overrides": overrides}}
@@ -353,6 +360,8 @@ def _needed_lists(config: RunConfig) -> dict[str, tuple[Any, ...]]:
         needed["score.metrics"] = config.score.metrics
     if "detect" in config.stages:
         needed["detect.seeds"] = config.detect.seeds
+        if config.detect.protocol == "transfer":
+            needed["detect.train_on"] = config.detect.train_on
     if "profile" in config.stages:
         needed["profile.resolutions"] = config.profile.resolutions
         needed["profile.batches"] = config.profile.batches
@@ -382,6 +391,15 @@ def _check_execution(config: RunConfig) -> None:
         raise UserError(
             "dask.address is missing: give the scheduler's, such as "
             "--set dask.address=tcp://127.0.0.1:8786."
+        )
+
+
+def _check_protocol(detect: DetectConfig) -> None:
+    _one_of("detect.protocol", detect.protocol, PROTOCOLS)
+    if detect.protocol != "transfer" and detect.train_on:
+        raise UserError(
+            f"detect.train_on names {', '.join(detect.train_on)}, but with detect.protocol = "
+            f'"{detect.protocol}" every row trains: leave it out, or use "transfer".'
         )
 
 
@@ -416,6 +434,7 @@ def validate(config: RunConfig) -> RunConfig:
             raise UserError(f"{key} is empty: name at least one.")
         if len(set(entries)) < len(entries):
             raise UserError(f"{key} has an entry twice: {', '.join(map(str, entries))}.")
+    _check_protocol(config.detect)
     _check_execution(config)
     datasets = data_registry.expand(config.datasets)
     for name in datasets:

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from bench.jobs.plan import Job
+    from bench.jobs.job import Job
     from bench.jobs.store import Key
 
 MARK = {"done": "green", "cached": "dim", "failed": "red", "skipped": "yellow", "running": "cyan"}

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from bench.jobs import claims
 from bench.jobs.executors.local import WorkerDiedError
-from bench.jobs.plan import Job, Plan
+from bench.jobs.job import Job
+from bench.jobs.plan import Plan
 from bench.jobs.store import Key, Store, read_record
 from bench.jobs.worker import ELSEWHERE, Report, keep, run_job
 

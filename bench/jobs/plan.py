@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,52 +11,14 @@ from bench.config import RunConfig, as_record
 from bench.data import registry as data_registry
 from bench.errors import UserError
 from bench.jobs.data import DataPart, OpenedData, open_data
+from bench.jobs.detection import Place, detection_jobs, fused_paths, parts_needed
 from bench.jobs.identity import code_hashes, identity
-from bench.jobs.rows import Progress, Row, Work, folder_row, network_row
+from bench.jobs.job import Job
+from bench.jobs.rows import Progress, Row, folder_row, network_row
 from bench.jobs.store import Key, Store
 from bench.methods import registry as method_registry
-from bench.methods.weights import sha256_of
 
 COST = "_cost"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job. work(folder, progress) returns facts. needs: keys that must be done first.
-
-    unready: (status, reason) of a job that can't run at all, or None. made: what the identity is
-    the hash of. config: of the whole run, with its seed, for the record alone.
-    """
-
-    key: Key
-    stage: str
-    identity: str
-    work: Work
-    options: Mapping[str, Any] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[Key, ...] = ()
-    unready: tuple[str, str] | None = None
-    made: Mapping[str, Any] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def measures_time(self) -> bool:
-        """Whether other work on the same machine would change the result."""
-        return self.stage == "profile"
-
-    def record(self) -> dict[str, Any]:
-        """The part of job.json that is known before the job runs."""
-        return {
-            "stage": self.stage,
-            "dataset": self.key.dataset,
-            "method": self.key.method,
-            "part": self.key.folder,
-            "identity": self.identity,
-            "made": dict(self.made),
-            "options": dict(self.options),
-            "facts": dict(self.facts),
-            "config": dict(self.config),
-        }
 
 
 @dataclass(frozen=True)
@@ -115,14 +77,6 @@ def _profile_job(row: Row) -> Job:
     )
 
 
-def _fused_paths(store: Store, data: OpenedData, method: str) -> dict[str, Path]:
-    return {
-        pair.id: store.final(Key(data.pairs.name, method, part.folder)) / f"{pair.id}.png"
-        for part in data.parts
-        for pair in part.pairs
-    }
-
-
 def _score_job(
     config: RunConfig,
     data: OpenedData,
@@ -145,7 +99,7 @@ def _score_job(
     def work(folder: Path, progress: Progress) -> Mapping[str, Any]:
         task = score.ScoreTask(
             pairs=data.parts[0].pairs,
-            fused=_fused_paths(store, data, method),
+            fused=fused_paths(store, data, method),
             metrics=config.score.metrics,
             convention=config.score.convention,
             threads=threads,
@@ -157,73 +111,19 @@ def _score_job(
     return Job(key, "score", identity(made), work, options, data.facts, needs, made=made)
 
 
-def _detect_job(
-    config: RunConfig,
-    data: OpenedData,
-    method: str,
-    fused: Sequence[Job],
-    store: Store,
-    device: str,
-    threads: int,
-) -> Job:
-    from bench.stages import detect
+def _in_order(jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """The jobs as they are listed, but each after what it needs."""
+    listed = {job.key: job for job in jobs}
+    placed: dict[Key, Job] = {}
 
-    split = data.pairs.split
-    recipe = detect.recipe(config.detect.preset, config.detect.overrides, config.detect.seeds)
-    ids = (*split.train, *split.val, *split.test) if split else ()
-    options = {"recipe": asdict(recipe), "device": device}
-    facts = {
-        **data.facts,
-        "recipe": asdict(recipe),
-        "recipe_open": detect.OPEN.get(config.detect.preset, ""),
-    }
-    if split:
-        facts["split"] = split.name
-        facts["split_sha256"] = split.sha256
-        facts["split_leakage"] = split.leakage
-    made = {
-        "stage": "detect",
-        "code": code_hashes(
-            (
-                "bench.stages.detect",
-                "bench.stages.detection_errors",
-                "bench.stages.detector",
-                "bench.stages.yolo",
-                "bench.stages.average_precision",
-                "bench.data.box",
-                "bench.data.coco",
-                "bench.data.labels",
-            )
-        ),
-        "options": options,
-        "init": sha256_of(init) if (init := detect.init_file(recipe)) else "",
-        "split": facts.get("split_sha256"),
-        "classes": data.pairs.classes,
-        "needs": [job.identity for job in fused],
-    }
+    def place(job: Job) -> None:
+        for key in job.needs:
+            place(listed[key])
+        placed.setdefault(job.key, job)
 
-    def work(folder: Path, progress: Progress) -> Mapping[str, Any]:
-        assert split is not None
-        by_id = data.pairs.by_id()
-        boxes = {id_: path for id_ in ids if (path := by_id[id_].boxes) is not None}
-        task = detect.DetectTask(
-            images=_fused_paths(store, data, method),
-            boxes=boxes,
-            sizes=data.sizes,
-            classes=data.pairs.classes,
-            train=split.train,
-            val=split.val,
-            test=split.test,
-            recipe=recipe,
-            device=device,
-            threads=threads,
-        )
-        return detect.run(task, folder, progress)
-
-    unready = None if split else ("not applicable", data.pairs.no_split)
-    key = Key(data.pairs.name, method, "detect")
-    needs = tuple(job.key for job in fused)
-    return Job(key, "detect", identity(made), work, options, facts, needs, unready, made)
+    for job in jobs:
+        place(job)
+    return tuple(placed.values())
 
 
 def cpu_threads(config: RunConfig) -> int:
@@ -260,6 +160,7 @@ def make_plan(config: RunConfig, store: Store, share: int = 0) -> Plan:
     ]
     if not rows:
         raise UserError("Nothing to run: name at least one method, or --fused NAME=DIR.")
+    names = tuple(row.name for row in rows)
     jobs: list[Job] = []
     datasets: dict[str, Mapping[str, Any]] = {}
     for dataset in config.datasets:
@@ -268,16 +169,25 @@ def make_plan(config: RunConfig, store: Store, share: int = 0) -> Plan:
             continue
         data = open_data(config, dataset)
         datasets[dataset] = data.facts
-        wanted = [part for part in data.parts if part.folder == "fuse" or "detect" in stages]
-        for row in rows:
-            fused = [_fuse_job(data, row, part) for part in wanted]
-            jobs += fused
+        detects = "detect" in stages and "detect" in supported
+        needed = parts_needed(config, data, names) if detects else {}
+        fused = {
+            row.name: [
+                _fuse_job(data, row, part)
+                for part in data.parts
+                if part.folder == "fuse" or part.folder in needed.get(row.name, ())
+            ]
+            for row in rows
+        }
+        place = Place(store, device, threads)
+        detection = detection_jobs(config, data, fused, place) if detects else {}
+        for name in names:
+            jobs += fused[name]
             if "score" in stages and data.pairs.scored:
-                jobs.append(_score_job(config, data, row.name, fused, store, threads))
-            if "detect" in stages and "detect" in supported:
-                jobs.append(_detect_job(config, data, row.name, fused, store, device, threads))
+                jobs.append(_score_job(config, data, name, fused[name], store, threads))
+            jobs += detection.get(name, ())
     if "profile" in stages:
         jobs += [_profile_job(row) for row in rows]
     record = as_record(config)
     jobs = [replace(job, config=record) for job in jobs]
-    return Plan(tuple(jobs), datasets, tuple(row.name for row in rows))
+    return Plan(_in_order(jobs), datasets, names)

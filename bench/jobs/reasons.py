@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bench.jobs.plan import Job, Plan
+from bench.jobs.job import Job
+from bench.jobs.plan import Plan
 from bench.jobs.store import Key, Store, read_record
 
 UNKNOWN = "its code, weights, options or data changed"

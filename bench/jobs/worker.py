@@ -18,7 +18,8 @@ from bench.config import RunConfig
 from bench.errors import UserError
 from bench.jobs import claims
 from bench.jobs.disk import disk_problem
-from bench.jobs.plan import COST, Job, Plan, make_plan
+from bench.jobs.job import Job
+from bench.jobs.plan import COST, Plan, make_plan
 from bench.jobs.provenance import measured, provenance, start_measuring
 from bench.jobs.rows import Progress
 from bench.jobs.store import Key, Store

@@ -13,6 +13,7 @@ from bench.report.curves import curves, violins
 from bench.report.detections import detections
 from bench.report.footers import family
 from bench.report.frame import COST
+from bench.report.gain import gain_chart
 from bench.report.panels import ablation_panel, methods_panel
 from bench.report.pareto import bubbles
 from bench.report.scaling import scaling
@@ -38,6 +39,7 @@ FIGURES = (
     Figure(6, "panels of M3FD", methods_panel, "m3fd", "fuse"),
     Figure(7, "panels of TNO", methods_panel, "tno", "fuse"),
     Figure(8, "detections", detections, stage="detect"),
+    Figure(8, "gain per class", gain_chart, stage="detect"),
     Figure(9, "detection against cost", bubbles, stage="detect"),
     Figure(9, "cost against size", scaling, COST, "profile"),
     Figure(10, "per-image curves", curves),

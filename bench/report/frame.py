@@ -2,7 +2,8 @@
 
 Every table, figure and page takes these two and nothing else. The folders are the only truth:
 ``results/<run>/<dataset>/<method>/<stage>/{job.json,values.csv}``, or ``<stage>.partial`` for a job
-that has not finished.
+that has not finished; a stage is one of `STAGES`, or `TRAINING` with a seed, or `BY_ANOTHER` with a
+row.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from bench.stages import values
 
 COLUMNS = ("dataset", "method", "stage", "item", "seed", "name", "value", "status", "reason")
 STAGES = ("fuse", "fuse-rest", "score", "detect", "profile")
+TRAINING, BY_ANOTHER = "train-seed", "detect-by-"
+"""Stages of which a row has one for each seed, and one for each row whose detectors tested it."""
 COST = "_cost"
 FINISHED = ("done", "cached")
 PARTIAL, RECORD = ".partial", "job.json"
@@ -63,6 +66,17 @@ class Jobs:
     def get(self, dataset: str, method: str, stage: str) -> Job:
         """The job, or one with status "not run" where it never got a folder."""
         return self.found.get((dataset, method, stage), Job(dataset, method, stage))
+
+    def trained(self, dataset: str) -> tuple[str, ...]:
+        """The rows whose detectors were tested on others' images, in the order of the methods."""
+        stages = (stage for name, _, stage in self.found if name == dataset)
+        found = {s.removeprefix(BY_ANOTHER) for s in stages if s.startswith(BY_ANOTHER)}
+        return _ordered([name for name in self.methods if name in found], list(found))
+
+    def trainings(self, dataset: str, method: str) -> tuple[Job, ...]:
+        """The trainings on the row's images that have a folder."""
+        keys = (key for key in self.found if key[:2] == (dataset, method))
+        return tuple(self.found[key] for key in keys if key[2].startswith(TRAINING))
 
     def of_stage(self, dataset: str, stage: str) -> tuple[Job, ...]:
         """The jobs of one stage that have a folder, in the order of the methods."""
@@ -126,9 +140,20 @@ def _name(folder: Path, run: Path) -> tuple[str, str, str] | None:
     """(data set, method, stage) of a job's folder; None for anything else, as put-aside results."""
     dataset, method, stage = folder.relative_to(run).parts
     stage = stage.removesuffix(PARTIAL)
-    if stage not in STAGES or not _DATASET.fullmatch(dataset) or not folder.is_dir():
+    if not is_stage(stage) or not _DATASET.fullmatch(dataset) or not folder.is_dir():
         return None
     return dataset, method, stage
+
+
+def is_stage(name: str) -> bool:
+    """Whether a folder of this name can be a job's."""
+    by = name.removeprefix(BY_ANOTHER)
+    trained = name.removeprefix(TRAINING)
+    return (
+        name in STAGES
+        or (by != name and not name_problem(by))
+        or (trained != name and trained.isdecimal())
+    )
 
 
 def _names(listed: Any) -> tuple[str, ...]:
@@ -154,7 +179,7 @@ def _job(run: Path, dataset: str, method: str, stage: str) -> Job:
     status, reason = str(content.get("status", "interrupted")), str(content.get("reason") or "")
     if status in FINISHED:
         _check_numbers(folder, content)
-    needs_values = stage not in ("fuse", "fuse-rest")
+    needs_values = not stage.startswith(("fuse", TRAINING))
     if status in FINISHED and needs_values and _values(folder) is None:
         status, reason = "interrupted", "values.csv is missing or cut off"
     return Job(dataset, method, stage, status, reason, facts)

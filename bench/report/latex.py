@@ -90,9 +90,7 @@ def latex(table: Table, *, intervals: bool = False) -> str:
         # The class article leaves no room between a caption and the table below it.
         r"\setlength{\belowcaptionskip}{5pt}",
         r"\sisetup{detect-weight=true,detect-family=true,mode=text}",
-        rf"\caption{{{escape(table.heading(intervals))}. Best in "
-        r"\textcolor{red}{\textbf{red and bold}}, "
-        r"second in \textcolor{blue}{\underline{blue and underlined}}.}",
+        rf"\caption{{{escape(table.heading(intervals))}.{_colours(table)}}}",
         rf"\label{{tab:{table.name}}}",
         # Shrinks what is wider than the page, and nothing else.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
@@ -128,6 +126,16 @@ def _format(table: Table, index: int) -> str:
     texts = [row.cells[index].text for row in table.rows if row.cells[index].value is not None]
     whole = max((_whole_digits(text) for text in texts), default=1)
     return f"{whole}.{table.columns[index].decimals}"
+
+
+def _colours(table: Table) -> str:
+    """What the colours mean, where anything can be best."""
+    if not any(table.columns[index].direction for index in table.printed()):
+        return ""
+    return (
+        r" Best in \textcolor{red}{\textbf{red and bold}}, "
+        r"second in \textcolor{blue}{\underline{blue and underlined}}."
+    )
 
 
 def _headings(table: Table, width: int) -> list[str]:

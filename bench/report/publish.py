@@ -58,6 +58,10 @@ def command(config: Mapping[str, Any]) -> str:
     if "detect" in config["stages"]:
         detect = config["detect"]
         words.append(f"--preset {detect['preset']} --seeds {','.join(map(str, detect['seeds']))}")
+        if detect.get("protocol", "own") != "own":
+            words.append(f"--set detect.protocol={detect['protocol']}")
+        if train_on := detect.get("train_on"):
+            words.append(f"--set {shlex.quote(f'detect.train_on={json.dumps(train_on)}')}")
         words += [f"--set detect.{key}={value}" for key, value in detect["overrides"].items()]
     return " ".join(words)
 

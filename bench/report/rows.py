@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.report import footers
 from bench.report.comparability import Conditions, outside
-from bench.report.frame import COST, Job, Jobs
+from bench.report.frame import BY_ANOTHER, COST, Job, Jobs
 from bench.report.statistics import bootstrap_mean_interval, fewest_for_a_test, tie_group
 from bench.report.table import Cell, Column, Row, Table, number_cell, ranked
 
@@ -55,11 +55,18 @@ def ordered(jobs: Jobs, dataset: str, asked: Sequence[str] | None = None) -> tup
 
 
 def deciding(jobs: Jobs, dataset: str, method: str, stage: str) -> Job:
-    """The stage's job, or the fusion before it where that is why there is no number."""
+    """The stage's job, or the fusion or training before it where that is why there is no number."""
     job = jobs.get(dataset, method, stage)
     fused = footers.fusion_job(jobs, dataset, method)
-    blocked = not job.finished and fused.status not in ("not run", "done", "cached")
-    return fused if blocked else job
+    if job.finished:
+        return job
+    if fused.status not in ("not run", "done", "cached"):
+        return fused
+    trained_on = stage.removeprefix(BY_ANOTHER) if BY_ANOTHER in stage else method
+    for training in jobs.trainings(dataset, trained_on):
+        if job.reason.startswith(f"needs {dataset}/{trained_on}/{training.stage}:"):
+            return training
+    return job
 
 
 def status_cell(job: Job) -> Cell:
@@ -140,6 +147,11 @@ def compared(
         for method in group - {best}:
             cells[method][index] = replace(cells[method][index], tie=True)
     return tuple(replace(row, cells=tuple(cells[row.key])) for row in rows), needed
+
+
+def tied(table: Table) -> bool:
+    """Whether any cell carries the mark of a tie."""
+    return any(cell.tie for row in table.rows for cell in row.cells)
 
 
 def rules_of(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> frozenset[int]:

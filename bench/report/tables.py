@@ -13,8 +13,9 @@ import pandas as pd
 
 from bench.errors import counted
 from bench.report import footers
-from bench.report.comparability import Conditions, of_detection, of_score
+from bench.report.comparability import Conditions, of_score
 from bench.report.cost_table import batches, cost_table
+from bench.report.detection_tables import detection_tables
 from bench.report.frame import COST, Jobs
 from bench.report.rows import (
     ablation_of,
@@ -27,6 +28,7 @@ from bench.report.rows import (
     row_of,
     rules_of,
     set_apart,
+    tied,
     title_of,
     widths,
 )
@@ -34,18 +36,15 @@ from bench.report.table import Column, Table
 
 NOT_APPLICABLE = "not applicable"
 FUSION_METRICS = ("EN", "MI", "AG", "SD", "VIF", "SSIM")
-DETECTION_CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 FUSION_NUMBERS = {"msrs": 1, "m3fd": 2, "m3fd-fusion": 2, "tno": 3}
-DETECTION_NUMBERS = {"m3fd": 4, "m3fd-detection": 4}
 ABLATION_NUMBERS = {"msrs": 5}
 
 
 def all_tables(frame: pd.DataFrame, jobs: Jobs) -> tuple[Table, ...]:
     """Every table for which the run has at least one job."""
     scored = [d for d in jobs.datasets if _any_begun(jobs, d, "score")]
-    detected = [d for d in jobs.datasets if _any_begun(jobs, d, "detect")]
     tables = [fusion_table(frame, jobs, dataset) for dataset in scored]
-    tables += [detection_table(frame, jobs, dataset) for dataset in detected]
+    tables += [table for d in jobs.datasets for table in detection_tables(frame, jobs, d)]
     if any(ablation_of(method) for method in jobs.methods):
         tables += [ablation_table(frame, jobs, dataset) for dataset in scored]
     if _any_begun(jobs, COST, "profile"):
@@ -114,7 +113,7 @@ def _scores_table(
         *footers.of_rows(jobs, dataset, together),
         *footers.of_convention(jobs, dataset, order),
         *footers.of_intervals(name, "image", widths(table)),
-        *footers.of_test("image", _tied(table), needed),
+        *footers.of_test("image", tied(table), needed),
         *footers.of_counts(table),
         *footers.of_images(jobs, dataset, together),
         *footers.of_missing(reasons(jobs, dataset, together, "score")),
@@ -122,57 +121,5 @@ def _scores_table(
     return replace(table, footers=tuple(notes))
 
 
-def detection_table(frame: pd.DataFrame, jobs: Jobs, dataset: str) -> Table:
-    """AP50 per class and its mean, and AP50:95, in per cent; means over seeds."""
-    values = of_stage(frame, dataset, "detect")
-    present = {item for item in values["item"] if item not in ("", "all")}
-    known = [name for name in DETECTION_CLASSES if name in present]
-    classes = [*known, *dict.fromkeys(v for v in values["item"] if v in present - set(known))]
-    columns = (
-        *(Column(f"AP50_{c}", c, decimals=1, group="AP50 per class") for c in classes),
-        Column("mAP50", "mAP50", decimals=1),
-        Column("mAP50:95", "mAP50:95", decimals=1),
-    )
-    keys = [*((c, "AP50") for c in classes), ("all", "AP50"), ("all", "AP50:95")]
-    by_name = {
-        column.name: values[(values["item"] == item) & (values["name"] == name)]
-        for column, (item, name) in zip(columns, keys, strict=True)
-    }
-    rows, conditions = [], {}
-    for method in ordered(jobs, dataset):
-        job = deciding(jobs, dataset, method, "detect")
-        cells = tuple(mean_cell(c, by_name[c.name], method, job) for c in columns)
-        rows.append(row_of(jobs, dataset, method, cells))
-        if job.finished:
-            conditions[method] = of_detection(footers.fusion_job(jobs, dataset, method), job)
-    together, apart, _ = set_apart(rows, conditions, _images)
-    seeds = sorted({int(seed) for seed in values["seed"].dropna()})
-    together, needed = compared(columns, together, by_name, "seed")
-    table = Table(
-        name=f"detection-{dataset}",
-        title=f"Detection on {title_of(dataset)}, average precision in %",
-        columns=columns,
-        rows=together,
-        number=DETECTION_NUMBERS.get(dataset),
-        rules=rules_of(jobs, dataset, together),
-    )
-    finished = [job for job in jobs.of_stage(dataset, "detect") if job.finished]
-    notes = [
-        *footers.of_apart(apart),
-        *footers.of_rows(jobs, dataset, together),
-        *footers.of_detection(finished, seeds),
-        *footers.of_intervals(table.name, "seed", widths(table)),
-        *footers.of_test("seed", _tied(table), needed),
-        *footers.of_counts(table),
-        *footers.of_images(jobs, dataset, together),
-        *footers.of_missing(reasons(jobs, dataset, together, "detect")),
-    ]
-    return replace(table, footers=tuple(notes))
-
-
 def _images(conditions: Conditions) -> str:
     return f"n = {conditions.n}"
-
-
-def _tied(table: Table) -> bool:
-    return any(cell.tie for row in table.rows for cell in row.cells)

@@ -1,4 +1,6 @@
-"""One training of the detector: its data in the YOLO layout, and its process, `yolo.py`."""
+"""What a detector is trained and tested on, in the YOLO layout, and the process in which it runs:
+`yolo_train` or `yolo_ask`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bench
 from bench.data.box import Box
+from bench.data.labels import read_boxes
+from bench.errors import UserError
 
 Progress = Callable[[int, int], None]
 
@@ -28,31 +33,51 @@ class OutOfMemoryError(DetectorError):
     """The batch does not fit into the device's memory."""
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """Fused images with their boxes.
+
+    images: id -> fused PNG; boxes: id -> label file; sizes: id -> (width, height) in pixels.
+    """
+
+    images: Mapping[str, Path]
+    boxes: Mapping[str, Path]
+    sizes: Mapping[str, tuple[int, int]]
+    classes: tuple[str, ...]
+
+    def read(self, ids: Sequence[str]) -> dict[str, list[Box]]:
+        """The boxes of these images. Raises UserError for one without (readable) labels."""
+        missing = [id_ for id_ in ids if id_ not in self.boxes]
+        if missing:
+            raise UserError(
+                f"detect: image '{missing[0]}' has no label file ({len(missing)} in all)."
+            )
+        return {
+            id_: read_boxes(self.boxes[id_], image=id_, size=self.sizes[id_], classes=self.classes)
+            for id_ in ids
+        }
+
+
 def write_part(
-    data: Path,
-    part: str,
-    ids: Iterable[str],
-    files: Mapping[str, Path],
-    sizes: Mapping[str, tuple[int, int]],
-    classes: Sequence[str],
-    boxes: Mapping[str, Sequence[Box]],
+    data: Path, part: str, labelled: Labelled, boxes: Mapping[str, Sequence[Box]]
 ) -> Path:
     """One part in the YOLO layout (images/PART, labels/PART); returns its image folder.
 
-    Files are numbered: an id may hold characters with a meaning in ultralytics' globs, and a .npy
-    file beside the original image would be read instead of it.
+    boxes: of each image of the part, in its order. Files are numbered: an id may hold characters
+    with a meaning in ultralytics' globs, and a .npy file beside the original image would be read
+    instead of it.
     """
     images, labels = data / "images" / part, data / "labels" / part
     images.mkdir(parents=True)
     labels.mkdir(parents=True)
-    for number, id_ in enumerate(ids):
-        source = files[id_].resolve()
+    for number, (id_, found) in enumerate(boxes.items()):
+        source = labelled.images[id_].resolve()
         target = images / f"{number:06d}{source.suffix.lower()}"
         try:
             target.symlink_to(source)
         except OSError:
             shutil.copyfile(source, target)
-        lines = [_yolo_line(box, sizes[id_], classes) for box in boxes[id_]]
+        lines = [_yolo_line(box, labelled.sizes[id_], labelled.classes) for box in found]
         (labels / f"{number:06d}.txt").write_text("".join(lines), encoding="utf-8")
     return images
 
@@ -64,10 +89,12 @@ def _yolo_line(box: Box, size: tuple[int, int], classes: Sequence[str]) -> str:
     return f"{classes.index(box.cls)} {cx:.8f} {cy:.8f} {w:.8f} {h:.8f}\n"
 
 
-def run_worker(config: Mapping[str, Any], work: Path, threads: int, progress: Progress) -> None:
-    """Run `bench.stages.yolo` with `config`, offline and with all its files below `work`.
+def run_worker(
+    module: str, config: Mapping[str, Any], work: Path, threads: int, progress: Progress
+) -> None:
+    """Run `bench.stages.<module>` with `config`, offline and with all its files below `work`.
 
-    It leaves curve.csv, predictions.json and facts.json there; progress: (epochs done, in all).
+    It leaves its results there; progress: (epochs or detectors done, in all).
     """
     content = json.dumps({**config, "threads": threads})
     (work / "config.json").write_text(content, encoding="utf-8")
@@ -90,7 +117,7 @@ def run_worker(config: Mapping[str, Any], work: Path, threads: int, progress: Pr
     }
     (work / "config").mkdir()
     worker = subprocess.Popen(
-        [sys.executable, "-m", "bench.stages.yolo", str(work / "config.json")],
+        [sys.executable, "-m", f"bench.stages.{module}", str(work / "config.json")],
         # Its closing tells the worker that we are gone, however we went.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -104,7 +131,7 @@ def run_worker(config: Mapping[str, Any], work: Path, threads: int, progress: Pr
     output: list[str] = []
     try:
         for line in worker.stdout:
-            if match := re.fullmatch(r"epoch (\d+)/(\d+)", line.strip()):
+            if match := re.fullmatch(r"done (\d+)/(\d+)", line.strip()):
                 progress(int(match[1]), int(match[2]))
             else:
                 output = [*output[-39:], line]

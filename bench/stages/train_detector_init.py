@@ -22,13 +22,16 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from bench.data.box import Box
 from bench.data.synthetic import CLASSES, Scene, render
 from bench.data.synthetic.scene import VERSION
 from bench.stages.average_precision import score
-from bench.stages.detect import DetectRecipe, DetectTask, ground_truth
-from bench.stages.detector import run_worker, write_part
+from bench.stages.detect import ground_truth
+from bench.stages.detector import Labelled, run_worker, write_part
+from bench.stages.detector_recipe import DetectRecipe
+from bench.stages.train_detector import WEIGHTS
 
 TRAIN_SEED, TEST_SEED = 1000, 1001
 SIZE = (384, 288)
@@ -80,22 +83,27 @@ def train(out: Path, minutes: float, scenes: int, threads: int, work: Path) -> d
     (work / "images").mkdir()
     train_files, train_boxes = render_images(work / "images", TRAIN_SEED, scenes)
     test_files, test_boxes = render_images(work / "images", TEST_SEED, max(scenes // 10, 4))
-    files, boxes = {**train_files, **test_files}, {**train_boxes, **test_boxes}
+    files = {**train_files, **test_files}
     sizes = dict.fromkeys(files, SIZE)
     train_ids, test_ids = tuple(train_files), tuple(test_files)
-    task = DetectTask(files, {}, sizes, CLASSES, train_ids, (), test_ids, RECIPE)
-    images = write_part(work / "data", "train", train_ids, files, sizes, CLASSES, boxes)
+    labelled = Labelled(files, {}, sizes, CLASSES)
+    images = write_part(work / "data", "train", labelled, train_boxes)
     config = {
         "train": str(images),
         "val": None,
-        "test": [(number, str(files[id_])) for number, id_ in enumerate(test_ids, start=1)],
         "classes": CLASSES,
         "recipe": asdict(RECIPE),
         "init": None,
         "seed": 0,
         "device": "cpu",
-        "weights": str(work / "weights.safetensors"),
         "hours": minutes / 60,
+    }
+    questions: dict[str, Any] = {
+        "test": [(number, str(files[id_])) for number, id_ in enumerate(test_ids, start=1)],
+        "test_part": str(write_part(work / "data", "test", labelled, test_boxes)),
+        "classes": CLASSES,
+        "recipe": asdict(RECIPE),
+        "device": "cpu",
     }
     start = time.monotonic()
     epochs = 0
@@ -105,10 +113,19 @@ def train(out: Path, minutes: float, scenes: int, threads: int, work: Path) -> d
         epochs = epoch
         print(f"epoch {epoch}/{in_all}, {(time.monotonic() - start) / 60:.1f} min", flush=True)
 
-    run_worker(config, work, threads, report)
-    predictions = json.loads((work / "predictions.json").read_text(encoding="utf-8"))
-    result = score(ground_truth(task, test_boxes), predictions, CLASSES)
-    facts = json.loads((work / "facts.json").read_text(encoding="utf-8"))
+    trained, asked = work / "trained", work / "asked"
+    for folder in (trained, asked):
+        folder.mkdir()
+    run_worker("yolo_train", config, trained, threads, report)
+    tensors = load_file(trained / WEIGHTS)
+    halved = {k: v.astype(np.float16) if v.dtype.kind == "f" else v for k, v in tensors.items()}
+    save_file(halved, work / "weights.safetensors")
+    detector = {"weights": str(trained / WEIGHTS), "model": RECIPE.model, "batch": RECIPE.batch}
+    questions["detectors"] = {0: detector}
+    run_worker("yolo_ask", questions, asked, threads, lambda done, in_all: None)
+    predictions = json.loads((asked / "predictions-seed0.json").read_text(encoding="utf-8"))
+    result = score(ground_truth(labelled, test_boxes), predictions, CLASSES)
+    facts = json.loads((trained / "facts.json").read_text(encoding="utf-8"))
     # A copy and not a move: safetensors makes files that only their owner can read.
     shutil.copyfile(work / "weights.safetensors", out)
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import lzma
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bench.data.images import image_size
 from bench.data.labels import read_boxes
 from bench.data.m3fd import CLASSES
 from bench.data.pairs import PairSet
+from bench.data.split_files import read_split
 from bench.data.synthetic import generate
 from bench.errors import UserError
 
@@ -119,6 +121,29 @@ def test_a_world_in_m3fds_layout_has_the_same_boxes_as_xml_and_as_coco(tmp_path:
     assert boxes_of(as_coco) == expected
     assert as_coco.split is not None
     assert (as_coco.split.train, as_coco.split.test) == (as_xml.split.train, as_xml.split.test)
+
+
+# Images, then boxes of each class in the order of `CLASSES`, as published with the split.
+PUBLIC = {
+    "train": (2727, (7443, 11737, 449, 344, 1542, 654)),
+    "val": (633, (1737, 2760, 88, 74, 355, 162)),
+    "test": (840, (2297, 3799, 163, 103, 508, 192)),
+}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/m3fd, which is absent")
+@pytest.mark.parametrize("part", PUBLIC)
+def test_the_public_split_has_the_published_counts(tmp_path: Path, part: str) -> None:
+    for name in PUBLIC:
+        packed = (SHARED / "coco" / f"{name}.json.xz").read_bytes()
+        (tmp_path / f"{name}.json").write_bytes(lzma.decompress(packed))
+    images = read_coco(tmp_path, CLASSES)
+    split = read_split("public-coco", sorted(images), tmp_path)
+    found = Counter(box.cls for id_ in getattr(split, part) for box in images[id_].boxes)
+    assert (len(getattr(split, part)), tuple(found[cls] for cls in CLASSES)) == PUBLIC[part]
+    # The file of the part and the packaged split name the same frames.
+    alone = read_coco(tmp_path / f"{part}.json", CLASSES)
+    assert set(alone) == set(getattr(split, part))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/m3fd, which is absent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.config import RunConfig, read
+from bench.errors import UserError
 from bench.jobs.plan import Plan, make_plan
 from bench.jobs.store import Store
 
@@ -43,30 +45,100 @@ def test_jobs_and_their_needs(config: RunConfig) -> None:
         "synthetic/average/fuse",
         "synthetic/average/fuse-rest",
         "synthetic/average/score",
+        "synthetic/average/train-seed0",
         "synthetic/average/detect",
         "synthetic/densefuse/fuse",
         "synthetic/densefuse/fuse-rest",
         "synthetic/densefuse/score",
+        "synthetic/densefuse/train-seed0",
         "synthetic/densefuse/detect",
         "_cost/average/profile",
         "_cost/densefuse/profile",
     ]
     assert [str(key) for key in jobs["synthetic/average/score"].needs] == ["synthetic/average/fuse"]
-    assert len(jobs["synthetic/average/detect"].needs) == 2
+    needs = {name: list(map(str, job.needs)) for name, job in jobs.items()}
+    # The test part is scored, so that the rest is what a detector is trained on.
+    assert needs["synthetic/average/train-seed0"] == ["synthetic/average/fuse-rest"]
+    assert needs["synthetic/average/detect"] == [
+        "synthetic/average/fuse",
+        "synthetic/average/train-seed0",
+    ]
+
+
+def under(config: RunConfig, protocol: str, *train_on: str) -> RunConfig:
+    return replace(config, detect=replace(config.detect, protocol=protocol, train_on=train_on))
+
+
+def test_protocols_share_their_trainings(config: RunConfig) -> None:
+    config = replace(config, stages=("fuse", "detect"))
+    own, cross = identities(config), identities(under(config, "cross"))
+    transfer = identities(under(config, "transfer", "densefuse"))
+    trainings = {name: found for name, found in own.items() if "/train-" in name}
+    assert len(trainings) == 2
+    assert trainings == {name: found for name, found in cross.items() if "/train-" in name}
+    assert [name for name in transfer if "/train-" in name] == ["synthetic/densefuse/train-seed0"]
+    assert trainings.items() >= {n: i for n, i in transfer.items() if "/train-" in n}.items()
+    tests = {name: found for name, found in cross.items() if "/detect" in name}
+    assert len(tests) == 4 == len(set(tests.values()))
+    assert [name for name in transfer if "/detect" in name] == [
+        f"synthetic/{row}/detect-by-densefuse" for row in ("average", "densefuse")
+    ]
+    assert tests.items() >= {n: i for n, i in transfer.items() if "/detect" in n}.items()
+    # Who is only tested needs no fused training images.
+    assert "synthetic/average/fuse-rest" in cross.keys() - transfer.keys()
+
+
+def test_each_job_comes_after_what_it_needs(config: RunConfig) -> None:
+    for protocol, train_on in (("own", ()), ("transfer", ("densefuse",)), ("cross", ())):
+        seen = set()
+        for job in plan(under(config, protocol, *train_on)).jobs:
+            assert seen.issuperset(job.needs)
+            seen.add(job.key)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"detect.protocol": "swap"}, "detect.protocol is 'swap'"),
+        ({"detect.protocol": "transfer"}, "detect.train_on is empty"),
+        ({"detect.train_on": ["visible"]}, 'with detect.protocol = "own" every row trains'),
+        ({"detect.train_on": "visible"}, "detect.train_on must be a list"),
+        (
+            {"detect.protocol": "transfer", "detect.train_on": ["visible"] * 2},
+            "detect.train_on has an entry twice",
+        ),
+    ],
+)
+def test_protocols_that_make_no_sense(flags: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError, match=re.escape(words)):
+        read(None, flags)
+
+
+def test_who_trains_must_be_a_row(config: RunConfig) -> None:
+    with pytest.raises(UserError, match=r"train_on names 'averag'.*'average'.*add it to methods"):
+        plan(under(config, "transfer", "averag"))
 
 
 Change = Callable[[RunConfig], RunConfig]
+ALL_BUT_COSTS = {"fuse", "fuse-rest", "score", "train-seed0", "detect"}
+
+
+def overridden(config: RunConfig, **changes: object) -> RunConfig:
+    return replace(config, detect=replace(config.detect, overrides=changes))
 
 
 @pytest.mark.parametrize(
     ("change", "touched"),
     [
-        (lambda c: replace(c, limit=1), {"fuse", "fuse-rest", "score", "detect"}),
-        (lambda c: replace(c, seed=1), {"fuse", "fuse-rest", "score", "detect"}),
+        (lambda c: replace(c, limit=1), ALL_BUT_COSTS),
+        (lambda c: replace(c, seed=1), ALL_BUT_COSTS),
         (lambda c: replace(c, score=replace(c.score, convention="cddfuse-python")), {"score"}),
         (lambda c: replace(c, score=replace(c.score, metrics=("EN",))), {"score"}),
-        (lambda c: replace(c, detect=replace(c.detect, seeds=(1,))), {"detect"}),
-        (lambda c: replace(c, detect=replace(c.detect, overrides={"epochs": 7})), {"detect"}),
+        (lambda c: replace(c, detect=replace(c.detect, seeds=(1,))), {"train-seed0", "detect"}),
+        (lambda c: replace(c, detect=replace(c.detect, seeds=(0, 1))), {"detect"}),
+        (lambda c: overridden(c, epochs=7), {"train-seed0", "detect"}),
+        # What a finished detector is asked with changes no training.
+        (lambda c: overridden(c, nms_iou=0.6), {"detect"}),
         (lambda c: replace(c, profile=replace(c.profile, resolutions=("64x64",))), {"profile"}),
     ],
 )

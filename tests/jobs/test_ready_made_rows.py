@@ -11,7 +11,8 @@ import pytest
 
 from bench.config import read
 from bench.errors import UserError
-from bench.jobs.plan import Job, make_plan
+from bench.jobs.job import Job
+from bench.jobs.plan import make_plan
 from bench.jobs.store import Store
 
 MakePairs = Callable[..., list[str]]
@@ -99,8 +100,14 @@ def test_detection_needs_the_images_of_the_whole_split(root: Path) -> None:
     assert len(made) == 1
     shutil.copy2(made[0], root / "theirs")
     assert jobs(root, **sets)["synthetic/theirs/fuse"].unready is None
+    sets["stages"] = ["fuse", "detect"]
     with pytest.raises(UserError, match="lacks 3 of 3 pairs of synthetic"):
-        jobs(root, **{**sets, "stages": ["fuse", "detect"]})
+        jobs(root, **sets)
+    # Tested by another row's detector, it needs the images of the test part alone.
+    transfer = {"detect.protocol": "transfer", "detect.train_on": ["average"]}
+    found = jobs(root, methods=["average"], **sets, **transfer)
+    assert "synthetic/theirs/detect-by-average" in found
+    assert "synthetic/theirs/fuse-rest" not in found
 
 
 def test_the_limit_cuts_what_is_needed(root: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from bench.errors import UserError
 from bench.jobs.execute import execute
 from bench.jobs.identity import code_hash, identity
-from bench.jobs.plan import Job, Plan
+from bench.jobs.job import Job
+from bench.jobs.plan import Plan
 from bench.jobs.store import Key, Store, read_record
 from bench.jobs.worker import ELSEWHERE
 

@@ -135,7 +135,7 @@ def write_run(run: Path) -> Path:
     return run
 
 
-def write_detection(run: Path, method: str, place: int) -> None:
+def write_detection(run: Path, method: str, place: int, stage: str = "detect") -> None:
     rows: list[tuple[str, object, str, float]] = []
     for seed in (0, 1):
         per_class = [60 + 4 * k + place + 0.5 * seed for k in range(len(CLASSES))]
@@ -155,7 +155,7 @@ def write_detection(run: Path, method: str, place: int) -> None:
         "recipe_open": "The source leaves the number of epochs open.",
         "halved_batch": {"1": 8} if place == 0 else {},
     }
-    write_job(run, f"m3fd-detection/{method}/detect", facts=facts, values=rows)
+    write_job(run, f"m3fd-detection/{method}/{stage}", facts=facts, values=rows)
 
 
 def write_costs(run: Path, method: str, place: int) -> None:

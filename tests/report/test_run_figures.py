@@ -25,12 +25,13 @@ from bench.report.curves import curves, violins
 from bench.report.detections import FALSE, HIT, MISS, detections, iou, matched
 from bench.report.figure_list import chosen, draw
 from bench.report.figures import Box
+from bench.report.gain import gain_chart
 from bench.report.panels import ablation_panel, methods_panel
 from bench.report.pareto import bubbles, front
 from bench.report.scaling import scaling
 from bench.report.source import Source
 from bench.report.style import plain
-from tests.report.results_tree import fuse_facts, write_costs, write_job
+from tests.report.results_tree import CLASSES, fuse_facts, write_costs, write_detection, write_job
 
 ODD = "a_b & <script>$x$</script> Größe 图"
 ROWS = {"average": "Average", "mine": ODD, "dsifuse": "DSIFuse", "dsifuse-no-cfc": "w/o CFC"}
@@ -153,6 +154,31 @@ def test_detections_count_what_the_stage_kept(source: Source) -> None:
     assert len(drawn[drawn["method"] == "mine"]) == 2
 
 
+def test_gain_per_class_over_one_camera(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for level, method in enumerate(("visible", "infrared", "densefuse", "dsifuse")):
+        write_job(run, f"{SET}/{method}/fuse", facts=fuse_facts(method))
+        write_detection(run, method, level)
+    # Another recipe is no comparison.
+    path = run / SET / "densefuse" / "detect" / "job.json"
+    path.write_text(path.read_text().replace('"epochs": 60', '"epochs": 5'))
+    drawn = checked(gain_chart(Source(run, lambda name: PairSet(name, (), ())), SET))
+    assert set(drawn["method"]) == {"visible", "infrared", "dsifuse"}
+    per_class = drawn[(drawn["measure"] == "AP50") & (drawn["method"] == "dsifuse")]
+    assert list(per_class["class"]) == [*CLASSES, "all"] * 2
+    assert list(per_class["gain"]) == pytest.approx([3.0] * 7 + [2.0] * 7)
+    assert list(per_class["reference"]) == ["visible"] * 7 + ["infrared"] * 7
+    assert set(drawn["seeds"]) == {2} and set(per_class["objects"]) == {100, 600}
+    # The gain is the same with both seeds, so its interval has no width.
+    assert list(per_class["low"]) == list(per_class["high"]) == list(per_class["gain"])
+    alone = Source(run, lambda name: PairSet(name, (), ()), methods=("dsifuse",))
+    assert set(checked(gain_chart(alone, SET))["method"]) == {"dsifuse"}
+    for name in ("visible", "infrared"):
+        shutil.rmtree(run / SET / name)
+    with pytest.raises(UserError, match="run the detect stage for visible, infrared"):
+        gain_chart(Source(run, lambda name: PairSet(name, (), ())), SET)
+
+
 def test_pareto_front() -> None:
     assert front([3, 1, 2, 4], [5, 1, 1, 9]) == [1, 0, 3]
     assert front([1, 1], [2, 3]) == [1]
@@ -250,7 +276,7 @@ def test_odd_names_stand_in_the_pdf(source: Source, figure: Any) -> None:
 def test_words_choose_figures() -> None:
     assert [figure.number for figure in chosen(["5-7"])] == [5, 6, 7]
     assert [figure.number for figure in chosen(["9", "10"])] == [9, 9, 10, 10, 10]
-    assert len(chosen([])) == 10
+    assert len(chosen([])) == 11
     for word in ("4", "panel", "12-13"):
         with pytest.raises(UserError, match=f"no figure '{word}'"):
             chosen([word])

@@ -14,7 +14,16 @@ from bench.report.frame import read_jobs, read_results
 from bench.report.latex import latex
 from bench.report.table import Cell, Table
 from bench.report.tables import all_tables, fusion_table
-from tests.report.results_tree import IMAGES, METRICS, fuse_facts, scores, write_job
+from tests.report.results_tree import (
+    IMAGES,
+    METRICS,
+    fuse_facts,
+    scores,
+    write_detection,
+    write_job,
+)
+
+DETECTED = "m3fd-detection"
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +189,51 @@ def test_ready_made_rows_are_marked_and_claim_nothing(tmp_path: Path) -> None:
     assert [line[:20] for line in claims] == ["¶ Ready-made images,", "Their JPEG compressi"]
     assert "Theirs 7 of 40 images" in claims[1]
     assert r"Theirs$^{\P}$" in latex(table)
+
+
+def test_a_failed_training_is_why_a_row_has_no_number(tmp_path: Path) -> None:
+    for method in ("average", "seafusion"):
+        write_job(tmp_path, f"{DETECTED}/{method}/fuse", facts=fuse_facts(method))
+    nan = "box_loss of the training became nan in epoch 3: lower detect.lr0, or check the labels"
+    write_job(tmp_path, f"{DETECTED}/average/train-seed1", status="failed", reason=nan)
+    for place in ("average/detect", "average/detect-by-average", "seafusion/detect-by-average"):
+        reason = f"needs {DETECTED}/average/train-seed1: {nan}"
+        write_job(tmp_path, f"{DETECTED}/{place}", status="skipped", reason=reason)
+    write_detection(tmp_path, "seafusion", 1)
+    tables = all_tables(read_results(tmp_path), read_jobs(tmp_path))
+    own, transfer = tables
+    assert (own.name, transfer.name) == (f"detection-{DETECTED}", f"transfer-{DETECTED}-average")
+    assert cell(own, "average", "mAP50").text == "failed"
+    assert cell(own, "seafusion", "mAP50").value is not None
+    assert {c.text for row in transfer.rows for c in row.cells} == {"failed"}
+    assert f"No number: Average: {nan}." in own.footers
+
+
+def test_what_one_detector_and_what_each_own_detector_finds_are_apart(tmp_path: Path) -> None:
+    odd = "a_b & <script>"
+    for level, method in enumerate(("visible", "average", "seafusion", odd)):
+        facts = fuse_facts("average", printed_name=method.capitalize())
+        write_job(tmp_path, f"{DETECTED}/{method}/fuse", facts=facts)
+        for trained in ("visible", odd):
+            write_detection(tmp_path, method, level, f"detect-by-{trained}")
+    write_detection(tmp_path, "average", 7)
+    write_detection(tmp_path, "seafusion", 8)
+    tables = {t.name: t for t in all_tables(read_results(tmp_path), read_jobs(tmp_path))}
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in tables)
+    assert [table.number for table in tables.values()] == [4, None, None, None, None]
+    own, by_visible = tables[f"detection-{DETECTED}"], tables[f"transfer-{DETECTED}-visible"]
+    assert cell(own, "average", "AP50_People").value == 67.25
+    assert cell(by_visible, "average", "AP50_People").value == 61.25
+    assert cell(by_visible, odd, "mAP50").rank == 1
+    assert "trained on Visible" in by_visible.title and "Protocol transfer" in str(by_visible)
+    matrix = tables[f"cross-{DETECTED}-ap50-95"]
+    assert [row.key for row in matrix.rows] == ["visible", odd]
+    assert [column.name for column in matrix.columns] == [
+        f"AP50:95@{name}" for name in ("visible", odd, "average", "seafusion")
+    ]
+    assert cell(matrix, odd, "AP50:95@seafusion").value == pytest.approx(52.25)
+    assert not any(c.rank or c.tie for row in matrix.rows for c in row.cells)
+    assert "Best in" not in latex(matrix) and "Best in" in latex(own)
 
 
 def test_a_stage_that_is_not_for_the_data_set_gives_no_table(tmp_path: Path) -> None:

@@ -20,8 +20,12 @@ from safetensors.numpy import save_file
 
 from bench.errors import UserError
 from bench.stages import values
-from bench.stages.detect import BUNDLED_INIT, PRESETS, DetectRecipe, DetectTask, init_file, run
-from bench.stages.detector import DetectorError, OutOfMemoryError
+from bench.stages.detect import DetectTask
+from bench.stages.detect import run as detect
+from bench.stages.detector import DetectorError, Labelled, OutOfMemoryError
+from bench.stages.detector_recipe import BUNDLED_INIT, PRESETS, DetectRecipe, init_file
+from bench.stages.train_detector import TrainTask
+from bench.stages.train_detector import run as train
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLASSES = ("red", "green", "blue")
@@ -45,7 +49,7 @@ if log:
 """
 
 
-def make_task(folder: Path, recipe: DetectRecipe = TINY) -> DetectTask:
+def make_task(folder: Path, recipe: DetectRecipe = TINY, seed: int = 0) -> TrainTask:
     """Eight 96x72 images with a red and (but for the test part) a green rectangle each."""
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
@@ -59,16 +63,19 @@ def make_task(folder: Path, recipe: DetectRecipe = TINY) -> DetectTask:
             lines.append(f"{cls} {(x + 15) / 96} {(y + 15) / 72} {30 / 96} {30 / 72}")
         assert cv2.imwrite(str(folder / f"{id_}.png"), image)
         (folder / f"{id_}.txt").write_text("\n".join(lines))
-    return DetectTask(
+    labelled = Labelled(
         images={id_: folder / f"{id_}.png" for id_ in ids},
         boxes={id_: folder / f"{id_}.txt" for id_ in ids},
         sizes=dict.fromkeys(ids, (96, 72)),
         classes=CLASSES,
-        train=ids[:5],
-        val=ids[5:6],
-        test=ids[6:],
-        recipe=recipe,
     )
+    return TrainTask(labelled, train=ids[:5], val=ids[5:6], recipe=recipe, seed=seed)
+
+
+def make_test(task: TrainTask, detectors: dict[int, Path]) -> DetectTask:
+    """The test of these trained detectors on the last two images."""
+    test = tuple(task.labelled.images)[6:]
+    return DetectTask(task.labelled, test, detectors, task.recipe)
 
 
 def ignore_progress(done: int, total: int) -> None:
@@ -92,30 +99,38 @@ def test_two_seeds_offline_and_without_a_trace(
     for variable in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR"):
         monkeypatch.delenv(variable, raising=False)
     before = sorted(tmp_path.rglob("*"))
-    task = make_task(tmp_path / "data", dataclasses.replace(TINY, seeds=(0, 3), validate=True))
+    recipe = dataclasses.replace(TINY, validate=True)
+    task = make_task(tmp_path / "data", recipe)
     data = sorted((tmp_path / "data").iterdir())
+    detectors = {seed: tmp_path / f"trained-{seed}" for seed in (0, 3)}
+    trained = {}
+    for seed, folder in detectors.items():
+        folder.mkdir()
+        trained[seed] = train(dataclasses.replace(task, seed=seed), folder, ignore_progress)
     seen: list[tuple[int, int]] = []
 
-    facts = run(task, results, lambda done, total: seen.append((done, total)))
+    facts = detect(
+        make_test(task, detectors), results, lambda done, total: seen.append((done, total))
+    )
 
     assert not (tmp_path / "network.log").exists()
     assert list(home.iterdir()) == []
     assert sorted((tmp_path / "data").iterdir()) == data
+    left = ["curve.csv", "detector.json", "detector.safetensors"]
+    assert all(sorted(p.name for p in folder.iterdir()) == left for folder in detectors.values())
     assert sorted(path.name for path in results.iterdir()) == [
-        *(f"{kind}-seed{s}.csv" for kind in ("confusion", "curve", "errors") for s in (0, 3)),
+        *(f"{kind}-seed{s}.csv" for kind in ("confusion", "errors") for s in (0, 3)),
         "ground-truth.json",
         "precision-recall-seed0.csv",
         "precision-recall-seed3.csv",
         "predictions-seed0.json",
         "predictions-seed3.json",
-        "seed0.json",
-        "seed3.json",
         "values.csv",
     ]
-    ours = (tmp_path / "data", results)
+    ours = (tmp_path / "data", results, *detectors.values())
     outside = [p for p in tmp_path.rglob("*") if not any(p.is_relative_to(o) for o in ours)]
     assert sorted([*outside, results]) == before
-    assert seen[0] == (1, 2) and seen[-1] == (2, 2) and seen == sorted(seen)
+    assert seen == [(1, 2), (2, 2)]
 
     rows = values.read(results)
     names = {(row.item, row.name) for row in rows}
@@ -129,80 +144,86 @@ def test_two_seeds_offline_and_without_a_trace(
     )
     assert facts["absent"]["blue"] == facts["absent"]["green"] == "no ground truth in the test part"
     assert facts["test_boxes"] == {"red": 2, "green": 0, "blue": 0}
-    assert facts["seeds"]["0"]["initialised_tensors"].startswith("0 of")
-    assert facts["seeds"]["0"]["peak_rss_mib"] < 3000
-    assert facts["halved_batch"] == {} and facts["seeds"]["0"]["batch"] == 4
+    assert trained[0]["initialised_tensors"].startswith("0 of")
+    assert trained[0]["peak_rss_mib"] < 3000
+    assert facts["halved_batch"] == {} and trained[0]["batch"] == 4
     recalls = (results / "precision-recall-seed0.csv").read_text().splitlines()
     assert len(recalls) == 102 and recalls[1].startswith("red,0.00,")
     assert (results / "errors-seed0.csv").read_text().splitlines()[1].startswith("red,2,")
-    header = (results / "curve-seed0.csv").read_text().splitlines()[0]
+    header = (detectors[0] / "curve.csv").read_text().splitlines()[0]
     assert header.startswith("epoch,train/box_loss") and "metrics/mAP50(B)" in header
 
     truth = json.loads((results / "ground-truth.json").read_text())
-    assert [image["file_name"] for image in truth["images"]] == [f"{i}.png" for i in task.test]
+    assert [image["file_name"] for image in truth["images"]] == [
+        f"{i}.png" for i in tuple(task.labelled.images)[6:]
+    ]
     detections = json.loads((results / "predictions-seed0.json").read_text())
     assert 0 < len(detections) <= 2 * TINY.detections_per_image
     boxes = np.array([found["bbox"] for found in detections])
     assert boxes[:, :2].min() >= 0
     assert (boxes[:, 0] + boxes[:, 2]).max() <= 96.001 and boxes[:, 2].max() > 64
 
+    # A failing worker says why.
+    test = make_test(task, {0: detectors[0]})
+    task.labelled.images[test.test[0]].write_bytes(b"not a PNG")
+    with pytest.raises(DetectorError, match="the fused image cannot be decoded"):
+        detect(test, tmp_path / "home", ignore_progress)
+    assert not (home / "values.csv").exists()
+
 
 def test_a_kill_during_training_then_again(tmp_path: Path) -> None:
-    task = make_task(tmp_path / "data", dataclasses.replace(TINY, epochs=2, seeds=(0, 1)))
+    task = make_task(tmp_path / "data", dataclasses.replace(TINY, epochs=3), seed=1)
     (tmp_path / "task.pickle").write_bytes(pickle.dumps(task))
-    results = tmp_path / "results"
-    results.mkdir()
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    for folder in (calm, killed):
+        folder.mkdir()
     program = (
-        "import pickle, pathlib; from bench.stages.detect import run\n"
+        "import pickle, pathlib; from bench.stages.train_detector import run\n"
         f"task = pickle.loads(pathlib.Path({str(tmp_path / 'task.pickle')!r}).read_bytes())\n"
-        f"run(task, pathlib.Path({str(results)!r}), lambda d, t: print(d, flush=True))"
+        f"run(task, pathlib.Path({str(killed)!r}), lambda d, t: print(d, flush=True))"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     victim = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment
     )
     assert victim.stdout is not None
-    # Epoch 3 of 4 is the first of the second seed: that one is under way.
-    while victim.stdout.readline() != b"3\n":
+    while victim.stdout.readline() != b"1\n":
         assert victim.poll() is None
     victim.send_signal(signal.SIGKILL)
     victim.wait()
     victim.stdout.close()
-    (orphan,) = (results / "work").glob("seed1-*")
-    assert (results / "seed0.json").is_file() and not (results / "seed1.json").exists()
+    (orphan,) = (killed / "work").glob("training-*")
+    assert not (killed / "detector.safetensors").exists()
     wait_for_worker_to_end(str(orphan))
-    first = {name: (results / name).read_bytes() for name in ("seed0.json", "curve-seed0.csv")}
 
     seen: list[int] = []
-    run(task, results, lambda done, _: seen.append(done))
-    assert seen == [2, 3, 4, 4]
-    assert {name: (results / name).read_bytes() for name in first} == first
-    assert not (results / "work").exists()
-    assert {row.seed for row in values.read(results)} == {0, 1}
-    curve = (results / "curve-seed1.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in curve] == ["epoch", "1", "2"]
+    train(task, killed, lambda done, _: seen.append(done))
+    assert seen == [1, 2, 3]
+    curve = (killed / "curve.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in curve] == ["epoch", "1", "2", "3"]
     assert "metrics" not in curve[0] and len({line.count(",") for line in curve}) == 1
 
-    # Finished: nothing is trained.
-    seen.clear()
-    run(task, results, lambda done, _: seen.append(done))
-    assert seen == [2, 4]
+    # The same training undisturbed: the same detector, so the same AP.
+    train(task, calm, ignore_progress)
+    assert sorted(p.name for p in killed.iterdir()) == sorted(p.name for p in calm.iterdir())
+    for file in calm.iterdir():
+        assert (killed / file.name).read_bytes() == file.read_bytes()
+    results = tmp_path / "results"
+    results.mkdir()
+    detect(make_test(task, {1: calm, 2: killed}), results, ignore_progress)
+    scored = {(row.seed, row.item, row.name): repr(row.value) for row in values.read(results)}
+    assert len(scored) > 20
+    for (_, item, name), value in scored.items():
+        assert scored[1, item, name] == scored[2, item, name] == value
 
-    # The same training from scratch gives the same detections; another recipe is trained anew.
-    name = "predictions-seed1.json"
-    interrupted = (results / name).read_bytes()
-    again = tmp_path / "again"
-    again.mkdir()
-    one_seed = dataclasses.replace(task, recipe=dataclasses.replace(task.recipe, seeds=(1,)))
-    run(one_seed, again, ignore_progress)
-    assert (again / name).read_bytes() == interrupted
-    facts = run(with_init(one_seed, tmp_path / "init.safetensors"), again, ignore_progress)
-    assert facts["seeds"]["1"]["initialised_tensors"].startswith("1 of ")
+    # The file of an initialisation is used where its tensors fit.
+    short = dataclasses.replace(task, recipe=dataclasses.replace(task.recipe, epochs=1))
+    facts = train(with_init(short, tmp_path / "init.safetensors"), killed, ignore_progress)
+    assert facts["initialised_tensors"].startswith("1 of ")
     assert len(facts["init_sha256"]) == 64
-    assert (again / name).read_bytes() != interrupted
 
 
-def with_init(task: DetectTask, path: Path) -> DetectTask:
+def with_init(task: TrainTask, path: Path) -> TrainTask:
     """The task from a weight file in which one tensor fits the detector and one does not."""
     fitting = {"model.0.conv.weight": np.full((16, 3, 3, 3), 0.01, np.float16)}
     misfit = {"model.1.conv.weight": np.zeros((1, 1), np.float16)}
@@ -227,15 +248,6 @@ def wait_for_worker_to_end(folder: str) -> None:
     raise AssertionError("the worker outlived its killed parent")
 
 
-def test_a_failing_worker_says_why(tmp_path: Path) -> None:
-    task = make_task(tmp_path / "data")
-    (tmp_path / "results").mkdir()
-    task.images[task.test[0]].write_bytes(b"not a PNG")
-    with pytest.raises(DetectorError, match="the fused image cannot be decoded"):
-        run(task, tmp_path / "results", ignore_progress)
-    assert not (tmp_path / "results" / "seed0.json").exists()
-
-
 # Stands in for a device with little memory: the first step fails with a batch above the limit.
 LITTLE_MEMORY = """
 import json, os, sys, torch
@@ -257,13 +269,14 @@ def test_out_of_memory_halves_the_batch_once(
     task = make_task(tmp_path / "data")
     (tmp_path / "results").mkdir()
     monkeypatch.setenv("LARGEST_BATCH", "2")
-    facts = run(task, tmp_path / "results", ignore_progress)
-    assert facts["halved_batch"] == {"0": 2} and facts["recipe"]["batch"] == 4
+    facts = train(task, tmp_path / "results", ignore_progress)
+    assert facts["batch"] == 2 and facts["recipe"]["batch"] == 4
+    card = json.loads((tmp_path / "results" / "detector.json").read_text())
+    assert card["batch"] == 2
 
-    (tmp_path / "results" / "seed0.json").unlink()
     monkeypatch.setenv("LARGEST_BATCH", "1")
     with pytest.raises(OutOfMemoryError, match="batch 2 does not fit into memory"):
-        run(task, tmp_path / "results", ignore_progress)
+        train(task, tmp_path / "results", ignore_progress)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
@@ -272,8 +285,8 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
     task = make_task(tmp_path / "data", dataclasses.replace(TINY, epochs=3, init=str(broken)))
     (tmp_path / "results").mkdir()
     with pytest.raises(DetectorError, match=r"loss of the training became nan in epoch 1"):
-        run(task, tmp_path / "results", ignore_progress)
-    assert not (tmp_path / "results" / "seed0.json").exists()
+        train(task, tmp_path / "results", ignore_progress)
+    assert not (tmp_path / "results" / "detector.safetensors").exists()
 
 
 def test_user_errors(tmp_path: Path) -> None:
@@ -284,11 +297,13 @@ def test_user_errors(tmp_path: Path) -> None:
         DetectRecipe(imgsz=300)
     with pytest.raises(UserError, match="init 'coco' is not a safetensors file"):
         init_file(dataclasses.replace(TINY, init="coco"))
-    with pytest.raises(UserError, match="at least one train and one test image"):
-        run(dataclasses.replace(task, test=()), tmp_path, ignore_progress)
-    unlabelled = dataclasses.replace(task, boxes={})
-    with pytest.raises(UserError, match=r"image 'im \[0\]\*\.v1' has no label file \(8 in all\)"):
-        run(unlabelled, tmp_path, ignore_progress)
+    with pytest.raises(UserError, match="at least one train image"):
+        train(dataclasses.replace(task, train=()), tmp_path, ignore_progress)
+    with pytest.raises(UserError, match="at least one test image, and a detector"):
+        detect(make_test(task, {}), tmp_path, ignore_progress)
+    unlabelled = dataclasses.replace(task, labelled=dataclasses.replace(task.labelled, boxes={}))
+    with pytest.raises(UserError, match=r"image 'im \[0\]\*\.v1' has no label file \(6 in all\)"):
+        train(unlabelled, tmp_path, ignore_progress)
 
 
 def test_the_bundled_weights_are_those_of_their_card() -> None:

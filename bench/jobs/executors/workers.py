@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from bench.config import RunConfig
 from bench.errors import UserError
-from bench.jobs.plan import Job, settle
+from bench.jobs.job import Job
+from bench.jobs.plan import settle
 from bench.jobs.worker import Report, Ticket, run_ticket
 
 

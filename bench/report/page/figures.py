@@ -13,6 +13,7 @@ from bench.report.rows import title_of
 KINDS = {
     "panel": "Fused images, two parts enlarged",
     "detections": "Detections",
+    "gain": "Gain per class over one camera alone",
     "cost": "Detection against cost",
     "curves": "Scores image by image",
     "violins": "Distribution of the scores",

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.errors import counted
 from bench.report import footers
-from bench.report.frame import COST, FINISHED, STAGES, Job, Jobs
+from bench.report.frame import BY_ANOTHER, COST, FINISHED, STAGES, TRAINING, Job, Jobs
 from bench.report.rows import title_of
 
 # How a status looks; words stand beside the sign, colour alone carries nothing.
@@ -83,6 +83,18 @@ def summarise(jobs: Jobs, asked: Mapping[str, Any], unfound: Mapping[str, str]) 
             for job in cells
             if job.status not in (*FINISHED, "not applicable")
         ]
+    trainings = (job for job in jobs.found.values() if job.stage.startswith(TRAINING))
+    unfinished += [
+        (
+            footers.printed_name(jobs, job.dataset, job.method),
+            _set_title(job.dataset),
+            _stage(job.stage),
+            job.status,
+            job.reason,
+        )
+        for job in trainings
+        if not job.finished
+    ]
     counted = Counter(
         "done" if job.finished else job.status
         for method in jobs.methods
@@ -101,9 +113,10 @@ def summarise(jobs: Jobs, asked: Mapping[str, Any], unfound: Mapping[str, str]) 
 
 def _stages(jobs: Jobs, dataset: str) -> list[str]:
     """The stages of which the data set has any job that is not "not applicable"."""
+    every = (*STAGES, *(stage for stage in jobs.stages if stage.startswith(BY_ANOTHER)))
     return [
         stage
-        for stage in STAGES
+        for stage in every
         if any(job.status != "not applicable" for job in jobs.of_stage(dataset, stage))
     ]
 
@@ -118,7 +131,8 @@ def _status(job: Job) -> Status:
 
 
 def _stage(stage: str) -> str:
-    return STAGE_WORDS.get(stage, stage)
+    words = stage.replace(TRAINING, "train, seed ").replace(BY_ANOTHER, "detect by ")
+    return STAGE_WORDS.get(stage, words)
 
 
 def _set_title(dataset: str) -> str:
