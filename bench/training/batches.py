@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
@@ -30,7 +30,7 @@ def to_batch(protocol: Protocol, crops: Crops, device: torch.device) -> Training
     return TrainingBatch(visible, infrared, labels, foreground, labelled)
 
 
-def crops_from(sampler: Callable[[int], Crops], start: int) -> Iterator[Crops]:
+def crops_from(sampler: Callable[[int], Crops], start: int) -> Generator[Crops, None, None]:
     """sampler(start), sampler(start + 1), ... without end, a few of them ahead of their use."""
     with ThreadPoolExecutor(1) as pool:
         waiting: deque[Future[Crops]] = deque()
