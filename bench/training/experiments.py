@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ else:
     import tomli as tomllib
 
 Report = Callable[[str], None]
+
+NOTE = "experiment.json"
+USABLE = 0.95
+"""Part of the budget that the trainings get; the rest is for reading, last scores and pictures."""
 
 
 @dataclass(frozen=True)
@@ -103,33 +107,36 @@ def run_experiments(
 ) -> Path:
     """Train all, and write `out`/experiments.csv and .md after each; returns the path of the .md.
 
-    A training's time is its share of what is left of the budget when it starts, unless it names
-    its own `seconds`; it is noted, so that an interrupted one goes on with it. Finished ones are
-    kept. options: for `train`.
+    A training's time is its share of the budget, unless it names its own `seconds`. The times are
+    noted when the list is first started, so that equal shares stay equal however often it is
+    interrupted. Finished trainings are kept; none is started when the budget of this call is used
+    up. options: for `train`.
     """
     out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     # Before the first training, so that a typing error in the last one costs nothing.
     arrangements = {one.name: arranged(method, one.wish) for one in experiments}
+    total = sum(one.share for one in experiments)
+    for one in experiments:
+        fair = USABLE * budget_seconds * one.share / total
+        own = arrangements[one.name][1]["budget_seconds"]
+        _noted(out / one.name, one, fair if one.wish.seconds is None else own)
     todo = [one for one in experiments if _card(out, one) is None]
     table = _write_tables(out, experiments)
     for position, one in enumerate(todo):
-        left = budget_seconds - (time.monotonic() - started)
-        if left <= 0:
+        if time.monotonic() - started >= budget_seconds:
             names = ", ".join(other.name for other in todo[position:])
             report(f"The budget is used up; not done: {names}. Run the same command again.")
             break
-        fair = left * one.share / sum(other.share for other in todo[position:])
         chosen, settings = arrangements[one.name]
-        if one.wish.seconds is None:
-            settings = {**settings, "budget_seconds": fair}
         folder = out / one.name
-        seconds = _noted(folder, one, settings["budget_seconds"])
+        seconds = _noted(folder, one, 0.0)
         report(f"{one.name} ({position + 1} of {len(todo)}, at most {seconds:.0f} s)")
         with board(folder, report) as watch:
+            given = {**options, **settings, "budget_seconds": seconds}
             train(
                 chosen, groups, out=folder, device=device, cache=out / "cache", report=report,
-                watch=watch, **{**options, **settings, "budget_seconds": seconds},
+                watch=watch, checkpoint_seconds=20.0, **given,
             )  # fmt: skip
         draw(folder)
         table = _write_tables(out, experiments)
@@ -138,7 +145,7 @@ def run_experiments(
 
 def _noted(folder: Path, one: Experiment, seconds: float) -> float:
     """The time of a training, as it was decided when it was first started."""
-    note = folder / "experiment.json"
+    note = folder / NOTE
     record = {"wish": as_table(one.wish), "seconds": seconds}
     if note.is_file():
         before: dict[str, Any] = json.loads(note.read_text())
@@ -155,22 +162,27 @@ def _noted(folder: Path, one: Experiment, seconds: float) -> float:
 
 def _card(out: Path, one: Experiment) -> dict[str, Any] | None:
     """The card of a finished training; it is the last file that a training writes."""
-    cards = [path for path in (out / one.name).glob("*.json") if path.name != "experiment.json"]
+    cards = [path for path in (out / one.name).glob("*.json") if path.name != NOTE]
     if not cards:
         return None
-    _noted(out / one.name, one, 0.0)
     card: dict[str, Any] = json.loads(cards[0].read_text())
     return card
 
 
-def _row(out: Path, one: Experiment, card: Mapping[str, Any]) -> dict[str, Any]:
-    scores = card["validation"]
+def _row(out: Path, one: Experiment) -> dict[str, Any]:
     changed = [f"{key}={value}" for key, value in one.wish.options.items()]
     parts = [one.wish.preset, one.wish.variant or "", *changed]
-    return {
+    row = {
         "training": one.name,
         "settings": " ".join(part for part in parts if part) or "as they are",
         "seed": one.wish.seed,
+    }
+    card = _card(out, one)
+    if card is None:
+        return row
+    scores = card["validation"]
+    return {
+        **row,
         "iterations": card["iterations"],
         "best at": scores["iteration"],
         "minutes": card["seconds"] / 60,
@@ -186,27 +198,20 @@ def _cell(value: Any) -> str:
 
 
 def _write_tables(out: Path, experiments: Sequence[Experiment]) -> Path:
-    rows, average, pairs, where = [], {}, 0, ""
-    for one in experiments:
-        card = _card(out, one)
-        if card is None:
-            rows.append({"training": one.name})
-            continue
-        rows.append(_row(out, one, card))
-        validation = card["validation"]
-        average, pairs, where = validation["average"], validation["pairs"], validation["where"]
+    rows = [_row(out, one) for one in experiments]
+    done = [card["validation"] for one in experiments if (card := _card(out, one)) is not None]
     columns = [
         *("training", "settings", "seed", "iterations", "best at", "minutes", "pairs/s"),
         *SIX,
         "six",
     ]
-    if average:
+    if done and done[-1]["average"]:
         plain: dict[str, Any] = {
             "training": "average of both images",
             "settings": "no training",
             "six": 1.0,
         }
-        rows.append({**dict.fromkeys(columns, ""), **plain, **average})
+        rows.append({**dict.fromkeys(columns, ""), **plain, **done[-1]["average"]})
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
@@ -214,8 +219,12 @@ def _write_tables(out: Path, experiments: Sequence[Experiment]) -> Path:
     _replace(out / "experiments.csv", stream.getvalue())
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(_cell(row.get(name)) for name in columns) + " |" for row in rows]
-    if where:
-        lines += ["", f"{pairs} pairs: {where}.", "six: geometric mean relative to the average's."]
+    if done:
+        lines += [
+            "",
+            f"{done[-1]['pairs']} pairs: {done[-1]['where']}.",
+            "six: geometric mean relative to the average's.",
+        ]
     _replace(out / "experiments.md", "\n".join(lines) + "\n")
     return out / "experiments.md"
 
