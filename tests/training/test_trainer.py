@@ -52,6 +52,7 @@ def test_crops_of_small_images_are_padded_and_depend_on_seed_and_iteration(
     sampler = Sampler(pixels, (pixels.entries,), (1.0,), seed=5, side=SIDE, batch=3)
     crops = sampler(7)
     assert crops.visible.shape == (3, 3, SIDE, SIDE)
+    assert crops.visible.flags.c_contiguous
     assert crops.infrared.shape == (3, 1, SIDE, SIDE)
     assert crops.mask.shape == (3, SIDE, SIDE)
     # Reflection: row 20 repeats row 18.
