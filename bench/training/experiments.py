@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import sys
 import time
@@ -187,7 +188,7 @@ def _row(out: Path, one: Experiment) -> dict[str, Any]:
         "best at": scores["iteration"],
         "minutes": card["seconds"] / 60,
         "pairs/s": card["iterations"] * card["batch"] / max(card["seconds"], 1e-9),
-        **{name: scores.get(name) for name in (*SIX, "six")},
+        **{name: scores.get(name) or math.nan for name in (*SIX, "six")},
     }
 
 

@@ -248,12 +248,17 @@ def train(
             "where": PLACE,
             "pairs": len(kept),
             "iteration": found.iteration,
-            **scores,
-            "average": dict(run.held.average),
+            **_finite(scores),
+            "average": _finite(run.held.average),
         },
     }
     stem = method.name if variant is None else f"{method.name}-{variant}"
     return export(weights, card, out / stem)
+
+
+def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON knows no NaN: what is undefined is null."""
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
 def _loop(
