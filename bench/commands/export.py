@@ -28,11 +28,17 @@ def export(args: argparse.Namespace) -> int:
         track=config.weights.track,
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(method, weights.build(method, found, seed=config.seed), found, target)
+    checked = export_onnx(method, weights.build(method, found, seed=config.seed), found, target)
+    verdict = (
+        "Run with onnxruntime at three sizes: at most 1 grey level from torch."
+        if checked
+        else "Not run: pip install 'ivif-bench[export]' to have it compared with torch."
+    )
     print(
         f"Written: {target} ({target.stat().st_size:,} bytes, weights: {found.name or 'none'})\n"
         "  visible   uint8 1×3×height×width, RGB\n"
         "  infrared  uint8 1×1×height×width\n"
-        "  fused     uint8 1×3×height×width, RGB; height and width are free"
+        "  fused     uint8 1×3×height×width, RGB; height and width are free\n"
+        f"{verdict}"
     )
     return 0

@@ -22,7 +22,9 @@ from bench.methods.contract import Method, Pad
 from bench.methods.protocol import luma, network_input
 from bench.methods.weights import ResolvedWeights
 
-OPSET = 20
+OPSET = 18
+CHECKED_SIZES = ((64, 96), (150, 203), (257, 330))
+"""Height and width of the pairs that the file is tried with."""
 _BYTE_SPAN = {"unit": (1 / 255, 0.0), "signed": (2 / 255, -1.0), "byte": (1.0, 0.0)}
 
 
@@ -77,12 +79,42 @@ def _check_packages() -> None:
         )
 
 
-def export_onnx(method: Method, network: nn.Module, weights: ResolvedWeights, path: Path) -> None:
+def _check_pixels(name: str, data: bytes, module: Deployed) -> bool:
+    """Whether onnxruntime is here to run the graph; UserError where it can't, or where its pixels
+    differ from torch's by more than one grey level."""
+    if find_spec("onnxruntime") is None:
+        return False
+    import onnxruntime
+
+    generator = torch.Generator().manual_seed(0)
+    for height, width in CHECKED_SIZES:
+        both = torch.randint(0, 256, (1, 4, height, width), generator=generator).to(torch.uint8)
+        visible, infrared = both[:, :3].contiguous(), both[:, 3:].contiguous()
+        given = {"visible": visible.numpy(), "infrared": infrared.numpy()}
+        try:
+            (fused,) = onnxruntime.InferenceSession(data).run(["fused"], given)
+        except Exception as error:
+            # onnxruntime has an exception of its own for every reason.
+            reason = str(error).splitlines()[0][:200]
+            raise UserError(f"{name} as ONNX does not run in onnxruntime: {reason}") from error
+        with torch.inference_mode():
+            expected = module(visible, infrared)
+        largest = int((torch.from_numpy(fused).int() - expected.int()).abs().max())
+        if largest > 1:
+            raise UserError(
+                f"{name} can't be written as ONNX: at {width}×{height} its pixels would be off by "
+                f"{largest} grey levels; what it does depends on the image's size or values."
+            )
+    return True
+
+
+def export_onnx(method: Method, network: nn.Module, weights: ResolvedWeights, path: Path) -> bool:
     """Write the method as an ONNX file with dynamic height and width; one pair at a time.
 
     Inputs "visible" (uint8 1×3×H×W RGB) and "infrared" (uint8 1×1×H×W), output "fused" (uint8
-    1×3×H×W RGB). Which weights they are stands in the file's metadata. Raises UserError where a
-    package is missing, or the network does what ONNX can't express.
+    1×3×H×W RGB). Which weights they are stands in the file's metadata. Returns whether the file was
+    run and compared with torch, for which onnxruntime is needed. Raises UserError, and writes
+    nothing, where a package is missing or the network does what ONNX can't express.
     """
     _check_packages()
     import onnx
@@ -117,6 +149,9 @@ def export_onnx(method: Method, network: nn.Module, weights: ResolvedWeights, pa
     facts = {"method": method.name, "title": method.card.title, "protocol": asdict(method.protocol)}
     onnx.helper.set_model_props(model, {"bench": json.dumps({**facts, "weights": weights.facts()})})
     onnx.checker.check_model(model)
+    data = model.SerializeToString()
+    checked = _check_pixels(method.name, data, module)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(model.SerializeToString())
+    temporary.write_bytes(data)
     os.replace(temporary, path)
+    return checked

@@ -65,7 +65,7 @@ def test_the_file_equals_torch_at_every_size(tmp_path: Path) -> None:
     found = resolve(method, tmp_path)
     network = build(method, found)
     path = tmp_path / "dsifuse.onnx"
-    export_onnx(method, network, found, path)
+    assert export_onnx(method, network, found, path)
     session = runtime.InferenceSession(str(path))
     for size in SIZES:
         visible, infrared = pair(*size)
@@ -84,6 +84,21 @@ class LooksAtValues(nn.Module):
 
     def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
         return visible if float(infrared.sum()) > 3 else infrared
+
+
+class DependsOnSize(nn.Module):
+    """Another network for small images: a graph holds only one of them."""
+
+    def forward(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        return visible if visible.shape[-1] > 100 else infrared
+
+
+def test_a_graph_with_other_pixels_is_not_written(tmp_path: Path) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed (extra 'export')")
+    with pytest.raises(UserError, match="can't be written as ONNX"):
+        export_onnx(AVERAGE, DependsOnSize(), NO_WEIGHTS, tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_can_not_be_exported_says_so(tmp_path: Path) -> None:
