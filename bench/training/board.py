@@ -26,13 +26,17 @@ def board(out: Path, report: Callable[[str], None]) -> Iterator[Watch]:
         return
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(out / "tensorboard"))
+    # A refused training leaves no folder behind: the files are opened with the first values.
+    writers: list[SummaryWriter] = []
 
     def watch(group: str, values: Mapping[str, float], iteration: int) -> None:
+        if not writers:
+            writers.append(SummaryWriter(str(out / "tensorboard"), purge_step=iteration))
         for name, value in values.items():
-            writer.add_scalar(f"{group}/{name}", value, iteration)
+            writers[0].add_scalar(f"{group}/{name}", value, iteration)
 
     try:
         yield watch
     finally:
-        writer.close()
+        for writer in writers:
+            writer.close()
