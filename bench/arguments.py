@@ -6,57 +6,10 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bench.argument_types import assignment, counts, crop, seconds, seed_list, size, words
+
 CONFIG = "bench.toml"
 Handlers = Mapping[str, Callable[[argparse.Namespace], int]]
-
-
-def words(text: str) -> tuple[str, ...]:
-    """The words of a comma-separated list."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key or not value:
-        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
-    return key, value
-
-
-def _seconds(text: str) -> float:
-    units = {"s": 1, "m": 60, "h": 3600}
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.replace(".", "", 1).isdigit():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a time such as 90s, 30m or 2h")
-    return float(number) * units[unit]
-
-
-def _counts(text: str) -> tuple[int, int, int]:
-    parts = text.split(",")
-    if len(parts) != 3 or not all(p.isdigit() for p in parts):
-        raise argparse.ArgumentTypeError(f"'{text}' is not TRAIN,VAL,TEST")
-    return int(parts[0]), int(parts[1]), int(parts[2])
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
-        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT of at least 32x32")
-    return int(width), int(height)
-
-
-def _crop(text: str) -> tuple[str, tuple[int, int, int, int]]:
-    id_, _, box = text.rpartition(":")
-    parts = box.split(",")
-    if not id_ or len(parts) != 4 or not all(part.isdigit() for part in parts):
-        raise argparse.ArgumentTypeError(f"'{text}' is not ID:X,Y,WIDTH,HEIGHT")
-    return id_, (int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3]))
-
-
-def _seed_list(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(word) for word in words(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a list of integers") from None
 
 
 def _add(commands: Any, handlers: Handlers, key: str, help_: str, example: str) -> Any:
@@ -72,7 +25,7 @@ def _add(commands: Any, handlers: Handlers, key: str, help_: str, example: str) 
     parser.add_argument(
         "--set",
         action="append",
-        type=_assignment,
+        type=assignment,
         metavar="KEY=VALUE",
         help="any key of bench.toml",
     )
@@ -87,12 +40,19 @@ def _add_run_choice(parser: argparse.ArgumentParser) -> None:
 
 def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", type=words, help="names, or all")
+    parser.add_argument(
+        "--ablation",
+        nargs="?",
+        const="dsifuse",
+        metavar="METHOD",
+        help="the method's variants without one block each, then itself (default: dsifuse)",
+    )
     parser.add_argument("--datasets", type=words)
     parser.add_argument(
         "--fused",
         dest="ready_made",
         action="append",
-        type=_assignment,
+        type=assignment,
         metavar="NAME=DIR",
         help="a row of ready-made fused images: in DIR, or in DIR/SET for several data sets",
     )
@@ -104,8 +64,8 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads (0: all)")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--data-root", help="folder that holds MSRS, M3FD, TNO ...")
-    parser.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
-    parser.add_argument("--weights", action="append", type=_assignment, metavar="METHOD=FILE")
+    parser.add_argument("--data", action="append", type=assignment, metavar="SET=FOLDER")
+    parser.add_argument("--weights", action="append", type=assignment, metavar="METHOD=FILE")
     parser.add_argument("--weights-folder", help="folder of imported checkpoints")
     parser.add_argument(
         "--track", help="official or suite weights alone; any: the authors' where imported"
@@ -114,7 +74,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--random-weights", action="store_true", help="for tests; the row says so")
     parser.add_argument("--convention", help="metric convention")
     parser.add_argument("--preset", help="detection recipe: quick or standard")
-    parser.add_argument("--seeds", type=_seed_list, help="detection seeds, such as 0,1,2")
+    parser.add_argument("--seeds", type=seed_list, help="detection seeds, such as 0,1,2")
     parser.add_argument("--jobs", type=int, help="local worker processes (1: in this one)")
     parser.add_argument("--executor", help="local, slurm or dask; see docs/cluster.md")
     parser.add_argument(
@@ -191,13 +151,13 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     _add_run_choice(figures)
     figures.add_argument("--dataset", help="default: every set of the run")
     figures.add_argument("--data-root")
-    figures.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
+    figures.add_argument("--data", action="append", type=assignment, metavar="SET=FOLDER")
     figures.add_argument("--pairs", type=words, help="ids; default: where methods differ most")
     figures.add_argument("--methods", type=words, help="the rows to show, in this order")
     figures.add_argument(
         "--crop",
         action="append",
-        type=_crop,
+        type=crop,
         metavar="ID:X,Y,WIDTH,HEIGHT",
         help="an enlarged part of a pair, in pixels; twice for two (default: chosen)",
     )
@@ -213,7 +173,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     report.add_argument("--results", help="folder of all runs")
     report.add_argument("--out", metavar="FILE", help="default: report.html in the run's folder")
     report.add_argument("--data-root", help="folder that holds MSRS, M3FD, TNO ...")
-    report.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
+    report.add_argument("--data", action="append", type=assignment, metavar="SET=FOLDER")
     score = _add(
         commands,
         handlers,
@@ -282,7 +242,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     check.add_argument("dataset")
     check.add_argument("--data-root")
-    check.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
+    check.add_argument("--data", action="append", type=assignment, metavar="SET=FOLDER")
     split = _add(
         data_commands,
         handlers,
@@ -310,7 +270,7 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     split.add_argument("--split-name", help="default: the name of the file")
     split.add_argument("--data-root")
-    split.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
+    split.add_argument("--data", action="append", type=assignment, metavar="SET=FOLDER")
     synth = _add(
         data_commands,
         handlers,
@@ -320,8 +280,8 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     )
     synth.add_argument("dest")
     synth.add_argument("--layout", choices=("folder", "m3fd", "msrs"), default="folder")
-    synth.add_argument("--pairs", type=_counts, default=(96, 32, 32), metavar="TRAIN,VAL,TEST")
-    synth.add_argument("--size", type=_size, default=(384, 288), metavar="WIDTHxHEIGHT")
+    synth.add_argument("--pairs", type=counts, default=(96, 32, 32), metavar="TRAIN,VAL,TEST")
+    synth.add_argument("--size", type=size, default=(384, 288), metavar="WIDTHxHEIGHT")
     synth.add_argument("--seed", type=int, default=0)
     weights = commands.add_parser("weights", help="list, check, import or fetch weight files")
     weights_commands = weights.add_subparsers(required=True, metavar="COMMAND")
@@ -356,6 +316,24 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "file", metavar="name", nargs="?", help="of several files (default: the first with a url)"
     )
     fetched.add_argument("--weights-folder")
+    _add_train(commands, handlers)
+    export = _add(
+        commands,
+        handlers,
+        "export",
+        "write a method with its weights as an ONNX file: 8-bit images in, 8-bit images out",
+        "bench export dsifuse --onnx dsifuse.onnx",
+    )
+    export.add_argument("method")
+    export.add_argument("--onnx", required=True, metavar="FILE")
+    export.add_argument("--weights", action="append", type=assignment, metavar="METHOD=FILE")
+    export.add_argument("--weights-folder")
+    export.add_argument("--track", help="official, suite or any, as in 'bench run'")
+    export.add_argument("--random-weights", action="store_true", help="for tests")
+    return top
+
+
+def _add_train(commands: Any, handlers: Handlers) -> None:
     train = _add(
         commands,
         handlers,
@@ -364,16 +342,41 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
         "bench train dsifuse --train-data synthetic --budget 2m",
     )
     train.add_argument("method")
-    train.add_argument("--train-data", type=words, default=("synthetic",), help="data sets")
-    train.add_argument("--budget", type=_seconds, default=1800.0, help="time, such as 90s, 30m, 2h")
+    train.add_argument(
+        "--train-data",
+        type=words,
+        default=("synthetic",),
+        help="data sets, and folders with visible/ and infrared/ (with a slash: ./pairs)",
+    )
+    train.add_argument("--preset", help="a named training of the method, such as paper or fast")
+    train.add_argument(
+        "--option",
+        action="append",
+        type=assignment,
+        metavar="NAME=VALUE",
+        help="a setting of network, loss or recipe",
+    )
+    train.add_argument(
+        "--experiments", metavar="FILE", help="the trainings of a TOML file, within --budget"
+    )
+    train.add_argument("--budget", type=seconds, help="time, such as 90s, 30m, 2h (default: 30m)")
     train.add_argument("--iterations", type=int)
     train.add_argument("--variant")
     train.add_argument("--crop", type=int)
     train.add_argument("--batch", type=int)
+    train.add_argument(
+        "--criterion",
+        default="loss",
+        help="which validation's weights are the best: loss, six (all metrics), last, or a metric",
+    )
+    train.add_argument("--validate-every", type=int, default=500, metavar="N", help="iterations")
+    train.add_argument(
+        "--mixed", action=argparse.BooleanOptionalAction, help="bfloat16 on a GPU that has it"
+    )
+    train.add_argument("--half", action="store_true", help="write the weights as 16-bit floats")
     train.add_argument("--out", help="folder (default: results/train-METHOD)")
     for flag in ("--seed", "--threads"):
         train.add_argument(flag, type=int)
     train.add_argument("--device")
     train.add_argument("--data-root")
-    train.add_argument("--data", action="append", type=_assignment, metavar="SET=FOLDER")
-    return top
+    train.add_argument("--data", action="append", type=assignment, metavar="SET=FOLDER")

@@ -37,7 +37,8 @@ COMMANDS = {
     "weights_check": "listings:weights_check",
     "weights_import": "weights:import_",
     "weights_fetch": "weights:fetch",
-    "train": "weights:train_",
+    "train": "train:train",
+    "export": "export:export",
 }
 
 

@@ -50,14 +50,14 @@ def methods(config: RunConfig, *, macs: bool = False) -> list[dict[str, Any]]:
 
 def _weights_of(method: Method, folder: Path) -> tuple[str, str]:
     """(track, state) of the first known file that is here, else of the first known file."""
-    from bench.methods.weights import status
+    from bench.methods.weights import own, status
 
     if not method.needs_weights:
         return "none", "none needed"
-    if not method.weights:
+    if not own(method):
         return "none", "missing"
-    here = (known for known in method.weights if status(folder, method, known) != "missing")
-    known = next(here, method.weights[0])
+    here = (known for known in own(method) if status(folder, method, known) != "missing")
+    known = next(here, own(method)[0])
     return known.track, status(folder, method, known)
 
 

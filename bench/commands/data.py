@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.arguments import words
+from bench.argument_types import words
 from bench.commands.settings import absolute, configuration
 from bench.console import advance, progress_bar
 from bench.errors import counted

@@ -48,6 +48,11 @@ def flags(args: argparse.Namespace) -> dict[str, Any]:
         value = getattr(args, flag, None)
         if value is not None:
             chosen[key] = list(value) if isinstance(value, tuple) else value
+    if getattr(args, "ablation", None):
+        from bench.methods import registry
+
+        rows = [*chosen.get("methods", []), *registry.ablation(args.ablation)]
+        chosen["methods"] = list(dict.fromkeys(rows))
     for flag, key in {
         "results": "results",
         "data_root": "data.root",

@@ -1,4 +1,4 @@
-"""The commands that bring weights: import a file, fetch a known one, train."""
+"""The commands that bring weight files of others: import one that is here, fetch a known one."""
 
 from __future__ import annotations
 
@@ -48,32 +48,4 @@ def fetch(args: argparse.Namespace) -> int:
             method, known, folder, progress=functools.partial(advance, bar, task)
         )
     print(f"Imported: {target}")
-    return 0
-
-
-def train_(args: argparse.Namespace) -> int:
-    """Train a fusion network by its own recipe."""
-    from bench.data.registry import expand
-    from bench.jobs.data import load_data
-    from bench.jobs.plan import resolve_device
-    from bench.methods import registry
-    from bench.training.parts import training_group
-    from bench.training.trainer import train
-
-    config = configuration(args)
-    out = Path(args.out) if args.out else config.path(config.results) / f"train-{args.method}"
-    weights = train(
-        registry.method(args.method),
-        [training_group(load_data(config, name)) for name in expand(args.train_data)],
-        out=out,
-        seed=config.seed,
-        iterations=args.iterations,
-        budget_seconds=args.budget,
-        device=resolve_device(config.device),
-        crop=args.crop,
-        batch=args.batch,
-        variant=args.variant,
-        report=lambda line: print(line, flush=True),
-    )
-    print(f"Weights: {weights}\nRun them: bench run --weights {args.method}={weights}")
     return 0

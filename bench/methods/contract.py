@@ -193,6 +193,23 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A named training: `bench train METHOD --preset NAME`. What is None is left to the recipe.
+
+    says: one line for people. epochs (passes over the training pairs) and seconds: where it ends,
+    the first reached. mixed: bfloat16 where there is a GPU. options: for `Method.tuned`.
+    """
+
+    says: str
+    epochs: float | None = None
+    seconds: float | None = None
+    crop: int | None = None
+    batch: int | None = None
+    mixed: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Method:
     """A fusion method. `build()` returns a plain nn.Module with
     ``forward(visible, infrared) -> fused``: visible N×C×H×W, infrared N×1×H×W and fused N×C×H×W
@@ -200,6 +217,9 @@ class Method:
 
     needs_weights: False for methods without parameters. recipe: None if it can't be trained here.
     variants: named other configurations (ablations, widths) as builders.
+    tuned: the same method with other settings of network, loss and recipe, by name; it raises
+    UserError for what it doesn't know. None where there is nothing to choose.
+    presets: named trainings.
     """
 
     card: Card
@@ -209,6 +229,8 @@ class Method:
     needs_weights: bool = False
     recipe: Recipe | None = None
     variants: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
+    tuned: Callable[[Mapping[str, Any]], Method] | None = None
+    presets: Mapping[str, Preset] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

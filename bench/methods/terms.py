@@ -31,11 +31,20 @@ def extend(image: Tensor, by: int, border: Border) -> Tensor:
     return functional.pad(image, (by,) * 4, mode=mode)
 
 
+def _correlated(image: Tensor, bank: Tensor) -> Tensor:
+    # A variance is a difference of near values: with the eight bits of bfloat16 nothing is left.
+    if not torch.is_autocast_enabled(image.device.type):
+        return functional.conv2d(image, bank, groups=image.shape[1])
+    with torch.autocast(image.device.type, enabled=False):
+        return functional.conv2d(image.float(), bank.float(), groups=image.shape[1])
+
+
 def filtered(image: Tensor, kernel: Kernel, border: Border) -> Tensor:
-    """Correlation of every channel with an odd square kernel (not flipped)."""
+    """Correlation of every channel with an odd square kernel (not flipped); never in less than
+    single precision, also in a training of mixed precision."""
     channels, weights = image.shape[1], image.new_tensor(kernel)
     bank = weights.expand(channels, 1, *weights.shape)
-    return functional.conv2d(extend(image, len(kernel) // 2, border), bank, groups=channels)
+    return _correlated(extend(image, len(kernel) // 2, border), bank)
 
 
 def sobel_magnitude(image: Tensor, border: Border) -> Tensor:
@@ -44,18 +53,15 @@ def sobel_magnitude(image: Tensor, border: Border) -> Tensor:
 
 
 def blur(image: Tensor, window: int, sigma: float, border: Border) -> Tensor:
-    """Gaussian mean with `window` taps a side, normalised to sum 1, separably."""
+    """Gaussian mean with `window` taps a side, normalised to sum 1, separably; in at least single
+    precision, as `filtered`."""
     taps = torch.arange(window, device=image.device, dtype=image.dtype) - (window - 1) / 2
     weights = torch.exp(-(taps**2) / (2 * sigma**2))
     weights = weights / weights.sum()
     channels = image.shape[1]
     padded = extend(image, window // 2, border)
-    rows = functional.conv2d(
-        padded, weights.view(1, 1, 1, -1).expand(channels, 1, 1, window), groups=channels
-    )
-    return functional.conv2d(
-        rows, weights.view(1, 1, -1, 1).expand(channels, 1, window, 1), groups=channels
-    )
+    rows = _correlated(padded, weights.view(1, 1, 1, -1).expand(channels, 1, 1, window))
+    return _correlated(rows, weights.view(1, 1, -1, 1).expand(channels, 1, window, 1))
 
 
 def ssim_maps(

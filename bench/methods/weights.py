@@ -86,6 +86,11 @@ def locate(folder: Path, method: Method, known: Weights) -> Path | None:
     return _packaged(known) or (stored if stored.is_file() else None)
 
 
+def own(method: Method) -> tuple[Weights, ...]:
+    """The known files that fit the method itself: one named like a variant is that variant's."""
+    return tuple(known for known in method.weights if known.name not in method.variants)
+
+
 def status(folder: Path, method: Method, known: Weights) -> Status:
     """Whether a known file ships with the package, was imported into `folder`, or is missing."""
     if _packaged(known):
@@ -161,7 +166,7 @@ def resolve(
             tuple(json.loads(facts.get("trained_on", "[]"))),
             chosen,
         )
-    of_track = [known for known in method.weights if track in ("any", known.track)]
+    of_track = [known for known in own(method) if track in ("any", known.track)]
     for known in of_track:
         path = locate(folder, method, known)
         if path is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,13 +57,29 @@ class Progress:
     seconds: float
 
 
-def save(path: Path, state: TrainingState, progress: Progress, settings: Mapping[str, Any]) -> None:
-    """Write everything that the next iteration depends on."""
+@dataclass(frozen=True)
+class Best:
+    """The best weights so far by the training's criterion; a higher value is better."""
+
+    iteration: int
+    weights: Mapping[str, Tensor]
+    value: float = -math.inf
+
+
+def save(
+    path: Path,
+    state: TrainingState,
+    progress: Progress,
+    settings: Mapping[str, Any],
+    best: Best | None,
+) -> None:
+    """Write everything that the next iteration and the choice of the best depend on."""
     content = {
         "settings": dict(settings),
         "network": state.network.state_dict(),
         "optimisers": {prefix: o.state_dict() for prefix, o in state.optimisers.items()},
         "average": state.average.state,
+        "best": None if best is None else {**vars(best), "weights": dict(best.weights)},
         "iteration": progress.iteration,
         "seconds": progress.seconds,
         "random": torch.get_rng_state(),
@@ -78,7 +95,7 @@ def save(path: Path, state: TrainingState, progress: Progress, settings: Mapping
 
 def restore(
     path: Path, state: TrainingState, settings: Mapping[str, Any], device: torch.device
-) -> Progress:
+) -> tuple[Progress, Best | None]:
     """Load a checkpoint in place; UserError if it belongs to a training with other settings."""
     content = read_torch_file(path)
     if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
@@ -97,4 +114,5 @@ def restore(
     torch.set_rng_state(content["random"])
     if torch.cuda.is_available() and content["random_cuda"]:
         torch.cuda.set_rng_state_all(content["random_cuda"])
-    return Progress(content["iteration"], content["seconds"])
+    best = content["best"] and Best(**content["best"])
+    return Progress(content["iteration"], content["seconds"]), best

@@ -180,7 +180,9 @@ def _cut(
 def _stack(items: Sequence[tuple[UInt8, UInt8, UInt8 | None]], side: int) -> Crops:
     empty = np.zeros((side, side), np.uint8)
     return Crops(
-        np.stack([np.moveaxis(visible, 2, 0) for visible, _, _ in items]),
+        # Plane by plane: on channels-last RGB input torch 2.15's backward passes on the CPU write
+        # outside their memory.
+        np.ascontiguousarray([np.moveaxis(visible, 2, 0) for visible, _, _ in items]),
         np.stack([infrared[None] for _, infrared, _ in items]),
         np.stack([empty if mask is None else mask for _, _, mask in items]),
         np.array([mask is not None for _, _, mask in items]),

@@ -31,15 +31,17 @@ def _write(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
+def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state as 16-bit floats hold it, for files of half the size."""
+    return {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+
+
 def export(state: Mapping[str, Tensor], card: Mapping[str, Any], stem: Path) -> Path:
-    """Write `stem`.safetensors and `stem`.json (the card plus sha256 and bytes); fp32.
+    """Write `stem`.safetensors and `stem`.json (the card plus sha256 and bytes).
 
     Returns the path of the weights.
     """
-    tensors = {
-        key: (value.float() if value.is_floating_point() else value).cpu().contiguous()
-        for key, value in state.items()
-    }
+    tensors = {key: value.cpu().contiguous() for key, value in state.items()}
     # What a row needs when somebody runs this file with --weights METHOD=FILE. One key, because
     # safetensors writes several in a random order and equal trainings must give equal files.
     row = {

@@ -5,8 +5,10 @@ A method brings its `Recipe` (losses and settings) and protocol; nothing here kn
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,11 @@ import torch
 from torch import nn
 
 from bench.errors import UserError, did_you_mean
-from bench.methods.contract import Method, Phase, Protocol, Recipe, TrainingBatch
-from bench.methods.protocol import network_input
+from bench.methods.contract import Method, Protocol, Recipe
 from bench.training import log
-from bench.training.checkpoint import MovingAverage, Progress, TrainingState, restore, save
+from bench.training.batches import crops_from, to_batch
+from bench.training.checkpoint import Best, MovingAverage, Progress, TrainingState, restore, save
 from bench.training.dataset import (
-    Crops,
     Entry,
     Pixels,
     Sampler,
@@ -30,16 +31,19 @@ from bench.training.dataset import (
     split_entries,
 )
 from bench.training.description import described
-from bench.training.export import export, hardware
-from bench.training.updates import (
-    iterate,
-    make_optimisers,
-    phase_index,
-    rates,
-    validation_terms,
+from bench.training.export import export, halved, hardware
+from bench.training.updates import iterate, make_optimisers, phase_index, rates
+from bench.training.validation import (
+    CRITERIA,
+    PLACE,
+    HeldOut,
+    goodness,
+    held_out,
+    scored_pairs,
+    validate,
 )
 
-CRITERION = "mean loss over the centre crops of a fixed tenth of the pairs, averaged weights"
+Watch = Callable[[str, Mapping[str, float], int], None]
 
 
 @dataclass(frozen=True)
@@ -69,31 +73,21 @@ class Run:
 
     recipe: Recipe
     plan: Plan
-    batch_of: Callable[[int], TrainingBatch]
-    validation: list[TrainingBatch]
+    sampler: Sampler
+    protocol: Protocol
+    device: torch.device
+    held: HeldOut
+    criterion: str
+    mixed: bool
     settings: Mapping[str, Any]
     out: Path
     report: Callable[[str], None]
+    watch: Watch
 
     @property
     def checkpoint(self) -> Path:
         """The file that a resumed training starts from."""
         return self.out / "checkpoint.pt"
-
-
-def to_batch(protocol: Protocol, crops: Crops, device: torch.device) -> TrainingBatch:
-    """Crops after the method's protocol, on the device."""
-    visible, infrared = network_input(
-        protocol,
-        torch.from_numpy(crops.visible).to(device),
-        torch.from_numpy(crops.infrared).to(device),
-    )
-    if not crops.labelled.any():
-        return TrainingBatch(visible, infrared)
-    labels = torch.from_numpy(crops.mask).to(device).long()
-    foreground = (labels > 0)[:, None].to(visible.dtype)
-    labelled = torch.from_numpy(crops.labelled).to(device)
-    return TrainingBatch(visible, infrared, labels, foreground, labelled)
 
 
 def _builder(method: Method, variant: str | None) -> Callable[[], nn.Module]:
@@ -142,14 +136,15 @@ def _sampler(
     return Sampler(pixels, tuple(e for _, e in kept), shares, seed, side, size, dim)
 
 
-def validate(state: TrainingState, phase: Phase, batches: list[TrainingBatch]) -> dict[str, float]:
-    """Mean loss terms of the averaged weights; the state is untouched after, but in eval mode."""
-    own = {key: value.clone() for key, value in state.fusion.state_dict().items()}
-    state.fusion.load_state_dict(state.average.state)
-    try:
-        return validation_terms(state.network, phase, batches)
-    finally:
-        state.fusion.load_state_dict(own)
+def _end(
+    epochs: float | None, iterations: int | None, budget: float | None, pairs: int, batch: int
+) -> int | None:
+    """The number of iterations, where epochs or iterations were given; the smaller of both."""
+    if epochs is None and iterations is None and budget is None:
+        raise UserError("give the training an end: iterations, epochs or a budget in seconds.")
+    of_epochs = None if epochs is None else max(1, math.ceil(epochs * pairs / batch))
+    given = [count for count in (of_epochs, iterations) if count is not None]
+    return min(given, default=None)
 
 
 def train(
@@ -159,117 +154,178 @@ def train(
     out: Path,
     seed: int = 0,
     iterations: int | None = None,
+    epochs: float | None = None,
     budget_seconds: float | None = None,
     device: str | torch.device = "cpu",
     crop: int | None = None,
     batch: int | None = None,
     variant: str | None = None,
+    criterion: str = "loss",
+    mixed: bool = False,
+    half: bool = False,
     cache: Path | None = None,
     checkpoint_seconds: float = 60.0,
     validate_every: int = 500,
     log_every: int = 20,
     report: Callable[[str], None] = lambda line: None,
+    watch: Watch = lambda group, values, iteration: None,
 ) -> Path:
-    """Train a method and export its averaged weights; continues from `out` if it was interrupted.
+    """Train a method and export its best averaged weights; continues from `out` if interrupted.
 
-    groups: where the pairs come from; pairs with and without mask may mix. cache: folder for the
-    decoded pixels (default: inside `out`). crop, batch: override the recipe's. report: gets a
-    line of text at every validation. Returns the path of the .safetensors file; its card lies
-    beside it as .json, the loss terms as log.csv and validation.csv.
+    groups: where the pairs come from; pairs with and without mask may mix. epochs: passes over the
+    training pairs. cache: folder for the decoded pixels (default: inside `out`). crop, batch:
+    override the recipe's. criterion: of `CRITERIA`, among the validations of the last phase.
+    mixed: bfloat16 on a GPU that has it. half: export 16-bit weights. report: gets a line of text
+    at every validation; watch: every logged row as (group, values, iteration).
+    Returns the path of the .safetensors file; its card lies beside it as .json, the loss terms as
+    log.csv, loss terms and metrics on the held-out pairs as validation.csv.
     """
     recipe, build = _recipe(method), _builder(method, variant)
     side, size, device = crop or recipe.crop, batch or recipe.batch, torch.device(device)
-    if iterations is None and budget_seconds is None:
-        raise UserError("give the training an end: iterations or a budget in seconds.")
+    if criterion not in CRITERIA:
+        raise UserError(
+            f"criterion is '{criterion}'{did_you_mean(criterion, CRITERIA)}; "
+            f"known: {', '.join(CRITERIA)}."
+        )
     if side % method.protocol.multiple:
         raise UserError(f"crop = {side} must be a multiple of {method.protocol.multiple}.")
+    _end(epochs, iterations, budget_seconds, 1, 1)
     out.mkdir(parents=True, exist_ok=True)
     pixels = decode_once(groups, cache or out / "cache")
-    entries, held_out = split_entries(pixels, groups)
+    entries, kept = split_entries(pixels, groups)
+    iterations = _end(epochs, iterations, budget_seconds, sum(map(len, entries)), size)
     dim = float(recipe.options.get("dim", 0.0))
-    sampler = _sampler(pixels, groups, entries, seed, side, size, dim)
     settings = {
         "method": method.name,
         "variant": variant,
         "seed": seed,
         "crop": side,
         "batch": size,
+        "mixed": mixed,
+        "criterion": criterion,
         "recipe": described(recipe),
         "options": {key: str(value) for key, value in sorted(recipe.options.items())},
         "data": [{"name": g.name, "pairs": len(g.pairs), "share": g.share} for g in groups],
     }
+    validation = [
+        to_batch(method.protocol, centre_crops(pixels, kept[i : i + 8], side), device)
+        for i in range(0, len(kept), 8)
+    ]
     run = Run(
-        recipe,
-        Plan(iterations, budget_seconds, checkpoint_seconds, log_every, validate_every),
-        lambda iteration: to_batch(method.protocol, sampler(iteration), device),
-        [
-            to_batch(method.protocol, centre_crops(pixels, held_out[i : i + 8], side), device)
-            for i in range(0, len(held_out), 8)
-        ],
-        settings,
-        out,
-        report,
+        recipe=recipe,
+        plan=Plan(iterations, budget_seconds, checkpoint_seconds, log_every, validate_every),
+        sampler=_sampler(pixels, groups, entries, seed, side, size, dim),
+        protocol=method.protocol,
+        device=device,
+        held=held_out(method.protocol, validation, scored_pairs(pixels, kept, device)),
+        criterion=criterion,
+        mixed=mixed,
+        settings=settings,
+        out=out,
+        report=report,
+        watch=watch,
     )
     torch.manual_seed(seed)
     state = _initial_state(recipe, build, device)
-    progress = Progress(0, 0.0)
+    progress, best = Progress(0, 0.0), None
     if run.checkpoint.exists():
-        progress = restore(run.checkpoint, state, settings, device)
+        progress, best = restore(run.checkpoint, state, settings, device)
     for name in ("log.csv", "validation.csv"):
         log.keep_rows_until(out / name, progress.iteration)
-    progress, scores = _loop(run, state, progress)
+    progress, best = _loop(run, state, progress, best)
+    last, found = recipe.phases[-1], best or Best(progress.iteration, state.average.state)
+    weights = halved(found.weights) if half else found.weights
+    scores = validate(state, last, run.held, weights) if validation else {}
     card = {
         **settings,
+        "precision": "fp16" if half else "fp32",
         "iterations": progress.iteration,
         "seconds": round(progress.seconds, 1),
         "hardware": hardware(device),
         "torch": torch.__version__,
-        "validation": {"criterion": CRITERION, "pairs": len(held_out), **scores},
+        "validation": {
+            "criterion": CRITERIA[criterion] if validation else CRITERIA["last"],
+            "where": PLACE,
+            "pairs": len(kept),
+            "iteration": found.iteration,
+            **_finite(scores),
+            "average": _finite(run.held.average),
+        },
     }
     stem = method.name if variant is None else f"{method.name}-{variant}"
-    return export(state.average.state, card, out / stem)
+    return export(weights, card, out / stem)
 
 
-def _loop(run: Run, state: TrainingState, progress: Progress) -> tuple[Progress, dict[str, float]]:
+def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON knows no NaN: what is undefined is null."""
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
+
+
+def _loop(
+    run: Run, state: TrainingState, progress: Progress, best: Best | None
+) -> tuple[Progress, Best | None]:
     """Iterate until the plan ends; a checkpoint is written on the way and at the end.
 
     Not on Ctrl-C: between two statements of an update there is no state to continue exactly from.
-    Returns the progress and the validation terms at the end.
+    Returns the progress and the best weights, None without held-out pairs.
     """
     recipe, plan = run.recipe, run.plan
     before, started = progress.seconds, time.monotonic()
-    written = started
-    while (done := plan.share_done(progress)) < 1.0:
-        index = phase_index(recipe, done)
-        phase = recipe.phases[index]
-        terms = iterate(
-            state.network, phase, state.optimisers, done, run.batch_of(progress.iteration)
-        )
-        state.average.update(state.fusion, progress.iteration + 1)
-        now = time.monotonic()
-        progress = Progress(progress.iteration + 1, before + now - started)
-        if progress.iteration % plan.log_every == 0:
-            row: dict[str, object] = {
-                "iteration": progress.iteration,
-                "seconds": round(progress.seconds, 1),
-                "phase": index + 1,
-                **rates(phase, done),
-                **{name: float(value) for name, value in terms.items()},
-            }
-            log.append(run.out / "log.csv", row)
-        if run.validation and progress.iteration % plan.validate_every == 0:
-            scores = validate(state, phase, run.validation)
-            log.append(run.out / "validation.csv", {"iteration": progress.iteration, **scores})
-            run.report(_line(progress, scores))
-        if now - written > plan.checkpoint_seconds:
-            save(run.checkpoint, state, progress, run.settings)
-            written = now
-    save(run.checkpoint, state, progress, run.settings)
-    if not run.validation:
-        return progress, {}
-    scores = validate(state, recipe.phases[-1], run.validation)
+    written, window = started, (progress.iteration, started)
+    with closing(crops_from(run.sampler, progress.iteration)) as source:
+        while (done := plan.share_done(progress)) < 1.0:
+            index = phase_index(recipe, done)
+            phase = recipe.phases[index]
+            batch = to_batch(run.protocol, next(source), run.device)
+            terms = iterate(state.network, phase, state.optimisers, done, batch, mixed=run.mixed)
+            state.average.update(state.fusion, progress.iteration + 1)
+            now = time.monotonic()
+            progress = Progress(progress.iteration + 1, before + now - started)
+            if progress.iteration % plan.log_every == 0:
+                values = {name: float(value) for name, value in terms.items()}
+                count, since = progress.iteration - window[0], time.monotonic() - window[1]
+                row: dict[str, object] = {
+                    "iteration": progress.iteration,
+                    "seconds": round(progress.seconds, 1),
+                    "pairs_per_second": round(count * run.sampler.batch / max(since, 1e-6), 2),
+                    "phase": index + 1,
+                    **rates(phase, done),
+                    **values,
+                }
+                log.append(run.out / "log.csv", row)
+                run.watch("train", values, progress.iteration)
+                window = progress.iteration, time.monotonic()
+            if run.held.pairs and progress.iteration % plan.validate_every == 0:
+                best = _validated(run, state, progress, index, best)
+                window = progress.iteration, time.monotonic()
+            if now - written > plan.checkpoint_seconds:
+                save(run.checkpoint, state, progress, run.settings, best)
+                written = now
+    save(run.checkpoint, state, progress, run.settings, best)
+    if run.held.pairs:
+        log.keep_rows_until(run.out / "validation.csv", progress.iteration - 1)
+        best = _validated(run, state, progress, len(recipe.phases) - 1, best)
+    return progress, best
+
+
+def _validated(
+    run: Run, state: TrainingState, progress: Progress, index: int, best: Best | None
+) -> Best | None:
+    """Validate the average in this phase and log it; returns the better of `best` and it.
+
+    Losses of different phases can't be compared: only the last phase competes.
+    """
+    scores = validate(state, run.recipe.phases[index], run.held, state.average.state)
+    log.append(run.out / "validation.csv", {"iteration": progress.iteration, **scores})
+    run.watch("validation", scores, progress.iteration)
     run.report(_line(progress, scores))
-    return progress, scores
+    if index + 1 < len(run.recipe.phases):
+        return best
+    value = goodness(run.criterion, scores)
+    if best is not None and best.iteration != progress.iteration and value < best.value:
+        return best
+    weights = {key: tensor.clone() for key, tensor in state.average.state.items()}
+    return Best(progress.iteration, weights, value)
 
 
 def _line(progress: Progress, scores: Mapping[str, float]) -> str:

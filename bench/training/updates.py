@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,19 +80,30 @@ def _configure(optimiser: Adam, part: Part, done: float) -> list[nn.Parameter]:
     return parameters
 
 
+def precision(device: torch.device, mixed: bool) -> AbstractContextManager[Any]:
+    """What a loss is computed in: bfloat16 where that is safe and `mixed` is wished and the device
+    is a GPU that has it, else single precision. bfloat16 has the range of single precision, so no
+    gradient needs scaling."""
+    if mixed and device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()
+
+
 def _run_update(
     network: nn.Module,
     update: Update,
     optimisers: Mapping[str, Adam],
     done: float,
     batch: TrainingBatch,
+    mixed: bool,
 ) -> dict[str, Tensor]:
     owned = [(part, _configure(optimisers[part.prefix], part, done)) for part in update.parts]
     terms: dict[str, Tensor] = {}
     with _gradients_only_for(network, {p for _, parameters in owned for p in parameters}):
         for _ in range(update.repeat):
             network.zero_grad(set_to_none=True)
-            terms = update.loss(network, batch)
+            with precision(batch.visible.device, mixed):
+                terms = update.loss(network, batch)
             terms["total"].backward()  # type: ignore[no-untyped-call]  # torch ships this untyped
             for part, parameters in owned:
                 if part.clip_norm is not None:
@@ -106,8 +118,10 @@ def iterate(
     optimisers: Mapping[str, Adam],
     done: float,
     batch: TrainingBatch,
+    *,
+    mixed: bool = False,
 ) -> dict[str, Tensor]:
-    """Run the phase's updates in order on one batch.
+    """Run the phase's updates in order on one batch; `mixed` is explained at `precision`.
 
     Returns the last update's terms under their own names, those of the earlier ones before them
     as "update1.total" and so on.
@@ -115,7 +129,7 @@ def iterate(
     set_modes(network, phase)
     named: dict[str, Tensor] = {}
     for number, update in enumerate(phase.updates, start=1):
-        terms = _run_update(network, update, optimisers, done, batch)
+        terms = _run_update(network, update, optimisers, done, batch, mixed)
         mark = "" if number == len(phase.updates) else f"update{number}."
         named.update({mark + name: value.detach() for name, value in terms.items()})
     return named
