@@ -44,10 +44,18 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class FuseConfig:
-    """output: "clip" (clamp and round, the rule) or "authors" (as the authors published)."""
+    """output: "clip" (clamp and round, the rule) or "authors" (as the authors published).
+
+    tile: side of the tiles of images that don't fit into memory, 0: whole images; overlap: of
+    neighbouring tiles. bfloat16, compile: faster, with the deviation told in the job's record.
+    """
 
     output: str = "clip"
     random_weights: bool = False
+    tile: int = 0
+    overlap: int = 64
+    bfloat16: bool = False
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -418,6 +426,8 @@ def validate(config: RunConfig) -> RunConfig:
             raise UserError(
                 f"fused has the row '{name}': a row's name is one plain folder name, but {problem}."
             )
+    if config.fuse.tile < 0 or config.fuse.overlap < 0:
+        raise UserError("fuse.tile and fuse.overlap must be 0 or larger.")
     if config.limit < 0:
         raise UserError(f"limit is {config.limit}: use 0 for all pairs or a positive number.")
     if not 0 <= config.threads <= MOST_THREADS:

@@ -99,6 +99,16 @@ def _method_code(name: str) -> dict[str, str]:
     }
 
 
+def _other_ways(config: RunConfig) -> dict[str, Any]:
+    """What changes pixels where it is asked for; absent otherwise."""
+    fuse = config.fuse
+    tiles = {"tile": fuse.tile, "overlap": fuse.overlap} if fuse.tile else {}
+    faster = {"bfloat16": fuse.bfloat16, "compile": fuse.compile}
+    code = ("bench.methods.tiling", "bench.methods.speed")
+    chosen = {**tiles, **{key: True for key, wanted in faster.items() if wanted}}
+    return {**chosen, "code": code_hashes(code)} if chosen else {}
+
+
 def _fused_by_network(
     config: RunConfig,
     method: Method,
@@ -110,7 +120,12 @@ def _fused_by_network(
     from bench.stages import fuse
 
     name = method.name
-    options = {"output": config.fuse.output, "device": device, "seed": config.seed}
+    options = {
+        "output": config.fuse.output,
+        "device": device,
+        "seed": config.seed,
+        **_other_ways(config),
+    }
     unready = ("no weights", problem) if weights is None else None
     if config.fuse.output == "authors" and method.protocol.authors is None:
         unready = ("not applicable", f"{name}: the authors' output habit is not known")
@@ -131,6 +146,10 @@ def _fused_by_network(
             output="authors" if config.fuse.output == "authors" else "clip",
             device=device,
             seed=config.seed,
+            tile=config.fuse.tile,
+            overlap=config.fuse.overlap,
+            bfloat16=config.fuse.bfloat16,
+            compiled=config.fuse.compile,
         )
         return fuse.run(task, folder, progress)
 

@@ -96,6 +96,18 @@ def of_rows(jobs: Jobs, dataset: str, rows: Sequence[Row]) -> list[str]:
         lines.append(
             "Output clamped to 0..255 and rounded to nearest; scored as stored, 8-bit PNG."
         )
+    tiled = _grouped(
+        (f"{f['tile']} pixels with {f['overlap']} in common", label)
+        for label, f in ours.items()
+        if f.get("tile")
+    )
+    lines += [f"Fused in tiles of {how}: {_join(labels)}." for how, labels in tiled.items()]
+    moved = [f"{label}: {f['deviation']}" for label, f in ours.items() if f.get("deviation")]
+    if moved:
+        lines.append(
+            "In faster arithmetic (fuse.bfloat16, fuse.compile); deviation from float32 on the "
+            f"first pair: {'; '.join(moved)}."
+        )
     by_track = _grouped(
         (str((f.get("weights") or {}).get("track", "none")), _weights(label, f))
         for label, f in ours.items()

@@ -5,17 +5,19 @@ The paper has no public code or weights; the card lists what it states and what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
+from typing import Any
 
 from torch import nn
 
-from bench.methods.contract import Card, Method, Part, Phase, Protocol, Recipe, Update
+from bench.methods.contract import Card, Method, Protocol
 from bench.methods.shipped import shipped_weights
-from models.dsifuse.config import BLOCKS, RESNET18, SLIM, DSIFuseConfig
-from models.dsifuse.loss import LossOptions, dsifuse_loss
+from models.dsifuse.config import RESNET18, SLIM, DSIFuseConfig
+from models.dsifuse.loss import LossOptions
 from models.dsifuse.network import DSIFuse
+from models.dsifuse.tuning import PRESETS, TRAINING, recipe, tuned, variants
 
 STATED = (
     "two ResNet encoders with a cross-modal feature calibration (CFC) after every stage",
@@ -61,6 +63,10 @@ def _builder(config: DSIFuseConfig) -> Callable[[], nn.Module]:
     return partial(DSIFuse, config)
 
 
+def _tuned(options: Mapping[str, Any]) -> Method:
+    return tuned(METHOD, SLIM, SHIPPED_LOSS, options)
+
+
 METHOD = Method(
     card=Card(
         name="dsifuse",
@@ -78,17 +84,13 @@ METHOD = Method(
     build=_builder(SLIM),
     weights=shipped_weights(__file__, "dsifuse"),
     needs_weights=True,
-    recipe=Recipe(
-        phases=(Phase((Update(dsifuse_loss(SHIPPED_LOSS), (Part(clip_norm=100.0),)),)),),
-        crop=128,
-        batch=6,
-        ema=0.998,
-        options={"dim": 0.25, **asdict(SHIPPED_LOSS)},
-    ),
+    recipe=recipe(SHIPPED_LOSS, TRAINING),
     variants={
         "r18": _builder(RESNET18),
-        **{f"no-{block}": _builder(SLIM.without(block)) for block in BLOCKS},
+        **{name: _builder(config) for name, config in variants(SLIM).items()},
     },
+    tuned=_tuned,
+    presets=PRESETS,
 )
 
 
@@ -101,4 +103,6 @@ def rgb_method() -> Method:
         build=_builder(replace(SLIM, colour="rgb")),
         weights=(),
         variants={},
+        tuned=None,
+        presets={},
     )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.errors import UserError
 from bench.methods.contract import TrainingBatch
 from bench.methods.terms import SOBEL_X, SOBEL_Y, filtered, ssim
 from models.dsifuse.network import DSIFuse, FusedWithSemantics
@@ -127,6 +128,12 @@ def semantic_loss(fused: FusedWithSemantics, labels: Tensor, labelled: Tensor) -
     total = fused.fused.new_zeros(())
     if fused.prior_visible is None or fused.prior_infrared is None or not bool(labelled.any()):
         return total
+    classes = fused.prior_visible.shape[1]
+    if int(labels.max()) >= classes:
+        raise UserError(
+            f"The segmentation maps have class {int(labels.max())}, the priors of this network "
+            f"only {classes} classes: give --option classes={int(labels.max()) + 1}."
+        )
     maps = labels[labelled][:, None].float()
     for prior in (fused.prior_visible[labelled], fused.prior_infrared[labelled]):
         height, width = prior.shape[-2:]
