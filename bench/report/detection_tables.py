@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -27,7 +28,7 @@ from bench.report.rows import (
     title_of,
     widths,
 )
-from bench.report.table import Column, Table
+from bench.report.table import Cell, Column, Table
 
 CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 NUMBERS = {"m3fd": 4, "m3fd-detection": 4}
@@ -87,7 +88,10 @@ def _by_class(
     rows, conditions = [], {}
     for method in ordered(jobs, dataset):
         job = deciding(jobs, dataset, method, stage)
-        cells = tuple(mean_cell(c, by_name[c.name], method, job) for c in columns)
+        cells = tuple(
+            _over_images(mean_cell(c, by_name[c.name], method, job), values, method, *key)
+            for c, key in zip(columns, keys, strict=True)
+        )
         rows.append(row_of(jobs, dataset, method, cells))
         if job.finished:
             conditions[method] = of_detection(footers.fusion_job(jobs, dataset, method), job)
@@ -107,7 +111,8 @@ def _by_class(
         *footers.of_rows(jobs, dataset, together),
         protocol,
         *footers.of_detection(finished, seeds),
-        *footers.of_intervals(name, "seed", widths(table)),
+        *footers.of_intervals(name, _unit(values), widths(table)),
+        *_spread(columns, by_name, seeds),
         *footers.of_test("seed", tied(table), needed),
         *footers.of_counts(table),
         *footers.of_images(jobs, dataset, together),
@@ -138,7 +143,7 @@ def matrix(frame: pd.DataFrame, jobs: Jobs, dataset: str, measure: str) -> Table
         overall = values[(values["item"] == "all") & (values["name"] == measure)]
         found = [deciding(jobs, dataset, test, stages[name]) for test in tested]
         cells = tuple(
-            mean_cell(column, overall, test, job)
+            _over_images(mean_cell(column, overall, test, job), values, test, "all", measure)
             for column, test, job in zip(columns, tested, found, strict=True)
         )
         row = replace(row_of(jobs, dataset, name, cells), competes=False)
@@ -163,11 +168,41 @@ def matrix(frame: pd.DataFrame, jobs: Jobs, dataset: str, measure: str) -> Table
         "the images, numbers of one row the detectors, and none are ranked.",
         *footers.of_rows(jobs, dataset, rows),
         *footers.of_detection(finished, _seeds(every)),
-        *footers.of_intervals(table.name, "seed", widths(table)),
+        *footers.of_intervals(table.name, _unit(every), widths(table)),
         *footers.of_images(jobs, dataset, rows),
         *footers.of_missing(missing),
     ]
     return replace(table, footers=tuple(notes))
+
+
+def _over_images(cell: Cell, values: pd.DataFrame, method: str, item: str, measure: str) -> Cell:
+    """The cell with the interval over test images, where its job has left one."""
+    bounds = [f"{measure} low", f"{measure} high"]
+    own = values[(values["method"] == method) & (values["item"] == item)]
+    own = own[own["name"].isin(bounds)]
+    ends = own.set_index("name")["value"].reindex(bounds)
+    if cell.value is None or ends.isna().any():
+        return cell
+    return replace(cell, low=float(ends.iloc[0]), high=float(ends.iloc[1]))
+
+
+def _unit(values: pd.DataFrame) -> str:
+    return "test image" if values["name"].str.endswith(" low").any() else "seed"
+
+
+def _spread(
+    columns: Sequence[Column], by_name: Mapping[str, pd.DataFrame], seeds: Sequence[int]
+) -> list[str]:
+    """The standard deviation over seeds, of the row where it is largest."""
+    if len(seeds) < 2:
+        return []
+    spreads = {
+        column.label: by_name[column.name].groupby("method")["value"].std().max()
+        for column in columns
+        if column.label in MEASURES.values()
+    }
+    shown = ", ".join(f"{label} {value:.1f}" for label, value in spreads.items())
+    return [f"Largest standard deviation over {len(seeds)} seeds: {shown}."]
 
 
 def _seeds(values: pd.DataFrame) -> list[int]:

@@ -18,6 +18,7 @@ from bench.report.rows import of_stage, ordered, title_of
 from bench.report.source import Source
 from bench.report.statistics import bootstrap_mean_interval
 from bench.report.style import PAGE, colour, legend_below, marker, new_figure, plain, save, styled
+from bench.stages.detection_intervals import interval, read_draws
 
 ALL = "all"
 # Inches of a row of the chart, of what stands above and below the rows of a panel, and of the rest.
@@ -26,13 +27,14 @@ ROW, FRAME, REST = 0.17, 0.42, 0.55
 APART_BY = 0.17
 COLUMNS = (
     *("method", "name", "reference", "measure", "class", "objects"),
-    *("gain", "low", "high", "seeds"),
+    *("gain", "low", "high", "seeds", "interval_over"),
 )
 
 
 def gains(source: Source, dataset: str) -> pd.DataFrame:
     """One line for each measure, row, reference and class: the mean difference of their AP over the
-    seeds that both have, in points, with its 95 % bootstrap interval over these seeds.
+    seeds that both have, in points, with its 95 % bootstrap interval over test images (over these
+    seeds where a job has left no draws).
 
     Rows made under other conditions than the ranked ones are left out.
     """
@@ -59,14 +61,19 @@ def gains(source: Source, dataset: str) -> pd.DataFrame:
     objects[ALL] = sum(objects.values())
     shown = [m for m in wanted if m in like & set(wide.columns)]
     pairs = [(m, r) for m in shown for r in references if r != m]
+    draws = {m: read_draws(source.run / dataset / m / "detect") for m in {*shown, *references}}
     rows = []
     for measure, (method, reference), item in product(MEASURES, pairs, (*classes, ALL)):
         both = wide.loc[(wide["name"] == measure) & (wide["item"] == item), [method, reference]]
         found = bootstrap_mean_interval(both[method] - both[reference])
         if found.n_used:
             bounds = (found.low, found.high) if found.n_used > 1 else (None, None)
+            over = "seeds" if found.n_used > 1 else ""
+            own, other = (draws[m].get((item, measure)) for m in (method, reference))
+            if own is not None and other is not None and len(own) == len(other):
+                bounds, over = interval(own - other), "test images"
             words = (method, source.name(dataset, method), reference, measure, item)
-            rows.append((*words, objects[item], found.mean, *bounds, found.n_used))
+            rows.append((*words, objects[item], found.mean, *bounds, found.n_used, over))
     if not rows:
         raise UserError(f"No row of {source.run} shares a seed with {' or '.join(references)}.")
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -94,8 +101,8 @@ def gain_chart(source: Source, dataset: str) -> tuple[Path, ...]:
         axes[0][0].set_yticks(range(len(names)), [plain(name) for _, name in names])
         axes[0][0].set_ylim(len(names) - 0.4, -0.6)
         axes[0][0].margins(x=0.12)
-        seeds = int(data["seeds"].max())
-        spread = f"95 % bootstrap over {seeds} seeds" if seeds > 1 else "one seed: no intervals"
+        over = ", ".join(word for word in dict.fromkeys(data["interval_over"]) if word)
+        spread = f"95 % bootstrap over {over}" if over else "one seed: no intervals"
         what = f"Detection on {title_of(dataset)}: points of AP gained over one camera alone"
         figure.suptitle(plain(f"{what} ({spread}; objects in brackets)"), fontsize=7.5)
         handles = [

@@ -71,7 +71,9 @@ def score(
 
     classes: names in the order of the categories' ids, which count from 1.
     """
-    evaluation = _evaluate(ground_truth, predictions)
+    evaluation = evaluated(ground_truth, predictions)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.accumulate()
     # precision: 10 IoUs × 101 recalls × classes × 4 areas × 3 limits; recall: without the recalls.
     precision = evaluation.eval["precision"][..., MOST_DETECTIONS]
     recall = evaluation.eval["recall"][..., AREAS.index("all"), MOST_DETECTIONS]
@@ -118,9 +120,10 @@ def _percent(values: np.ndarray[Any, Any]) -> float:
     return 100.0 * float(defined.mean()) if defined.size else math.nan
 
 
-def _evaluate(
+def evaluated(
     ground_truth: Mapping[str, Any], predictions: Sequence[Mapping[str, Any]]
 ) -> COCOeval:
+    """pycocotools' matches of detections with objects, image by image, not yet accumulated."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _indexed(dict(ground_truth))
         # loadRes reads the first prediction's keys, so it cannot take an empty list.
@@ -131,7 +134,6 @@ def _evaluate(
         )
         evaluation = COCOeval(truth, found, "bbox")
         evaluation.evaluate()
-        evaluation.accumulate()
     return evaluation
 
 

@@ -19,6 +19,7 @@ from bench.errors import UserError
 from bench.stages import values
 from bench.stages.average_precision import AveragePrecision, score, write_curves
 from bench.stages.detection_errors import count_errors, write_confusion, write_errors
+from bench.stages.detection_intervals import Draws, bootstrap, interval, write_draws
 from bench.stages.detector import Labelled, Progress, run_worker, write_part
 from bench.stages.detector_recipe import DetectRecipe
 from bench.stages.train_detector import CARD, WEIGHTS
@@ -41,7 +42,8 @@ class DetectTask:
 
 
 def run(task: DetectTask, folder: Path, progress: Progress) -> dict[str, Any]:
-    """Write ground-truth.json, values.csv, and per seed predictions, curves and errors.
+    """Write ground-truth.json, values.csv, the bootstrap over test images, and per seed
+    predictions, curves and errors.
 
     progress: called with (detectors done, in all). Returns facts for people.
     """
@@ -61,16 +63,20 @@ def run(task: DetectTask, folder: Path, progress: Progress) -> dict[str, Any]:
     _ask(task, boxes, cards, work, progress)
     seeds = json.loads((work / "facts.json").read_text(encoding="utf-8"))
     scores: dict[int, AveragePrecision] = {}
+    found = []
     for seed in task.detectors:
         file = folder / f"predictions-seed{seed}.json"
         (work / file.name).replace(file)
         predictions = json.loads(file.read_text(encoding="utf-8"))
+        found.append(predictions)
         scores[seed] = score(truth, predictions, task.labelled.classes)
         write_curves(scores[seed], folder / f"precision-recall-seed{seed}.csv")
         errors = count_errors(truth, predictions)
         write_errors(errors, folder / f"errors-seed{seed}.csv")
         write_confusion(errors, folder / f"confusion-seed{seed}.csv")
-    values.write(folder, _values(scores, seeds))
+    draws = bootstrap(truth, found, task.labelled.classes)
+    write_draws(folder, draws)
+    values.write(folder, [*_values(scores, seeds), *_bounds(draws)])
     shutil.rmtree(work)
     return {**_facts(task, truth, cards, scores), "seeds": seeds}
 
@@ -144,6 +150,14 @@ def _values(
             for name, value in own.items()
         ]
     return found
+
+
+def _bounds(draws: Draws) -> list[Value]:
+    return [
+        Value(item, f"{name} {end}", value)
+        for (item, name), drawn in draws.items()
+        for end, value in zip(("low", "high"), interval(drawn), strict=True)
+    ]
 
 
 def _facts(

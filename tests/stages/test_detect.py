@@ -119,6 +119,7 @@ def test_two_seeds_offline_and_without_a_trace(
     left = ["curve.csv", "detector.json", "detector.safetensors"]
     assert all(sorted(p.name for p in folder.iterdir()) == left for folder in detectors.values())
     assert sorted(path.name for path in results.iterdir()) == [
+        "bootstrap.csv",
         *(f"{kind}-seed{s}.csv" for kind in ("confusion", "errors") for s in (0, 3)),
         "ground-truth.json",
         "precision-recall-seed0.csv",
@@ -132,7 +133,14 @@ def test_two_seeds_offline_and_without_a_trace(
     assert sorted([*outside, results]) == before
     assert seen == [(1, 2), (2, 2)]
 
-    rows = values.read(results)
+    every = values.read(results)
+    # The intervals over test images are those of both seeds together.
+    bounds = {(row.item, row.name) for row in every if row.seed is None}
+    assert bounds == {
+        (c, f"{n} {end}")
+        for c in (*CLASSES, "all") for n in ("AP50", "AP50:95") for end in ("low", "high")
+    }  # fmt: skip
+    rows = [row for row in every if row.seed is not None]
     names = {(row.item, row.name) for row in rows}
     assert names == {(c, n) for c in (*CLASSES, "all") for n in ("AP50", "AP50:95")} | {
         ("all", n) for n in ("AR", "AP_small", "AP_medium", "AP_large")
@@ -211,7 +219,8 @@ def test_a_kill_during_training_then_again(tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
     detect(make_test(task, {1: calm, 2: killed}), results, ignore_progress)
-    scored = {(row.seed, row.item, row.name): repr(row.value) for row in values.read(results)}
+    rows = [row for row in values.read(results) if row.seed is not None]
+    scored = {(row.seed, row.item, row.name): repr(row.value) for row in rows}
     assert len(scored) > 20
     for (_, item, name), value in scored.items():
         assert scored[1, item, name] == scored[2, item, name] == value
