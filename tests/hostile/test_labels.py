@@ -118,7 +118,7 @@ CASES = (
     Case(
         "a split of unknown pairs",
         lambda project: (project / "data/folder/splits/test.txt").write_text("../../01\n99\n"),
-        ("The split 'splits' names 1 pairs", "99"),
+        ("The split 'splits' names 1 pair ", "99"),
         DETECT,
     ),
     Case(
