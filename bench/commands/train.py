@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def train(args: argparse.Namespace) -> int:
     """Train a fusion network by its own recipe."""
-    from bench.jobs.plan import resolve_device
+    import torch
+
+    from bench.jobs.plan import cpu_threads, resolve_device
     from bench.methods import registry
     from bench.training.board import board
     from bench.training.curves import draw
@@ -33,6 +35,7 @@ def train(args: argparse.Namespace) -> int:
     default = config.path(config.results) / f"train-{args.method}"
     out = Path(args.out) if args.out else default
     device = resolve_device(config.device)
+    torch.set_num_threads(cpu_threads(config))
     if args.experiments:
         return _experiments(args, config, out, device, wish)
     chosen, settings = arranged(method, wish)

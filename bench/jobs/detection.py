@@ -30,7 +30,11 @@ _SHARED_CODE = (
     "bench.stages.detector",
     "bench.stages.yolo",
 )
-_TRAINING_CODE = ("bench.stages.train_detector", "bench.stages.yolo_train")
+_TRAINING_CODE = (
+    "bench.stages.train_detector",
+    "bench.stages.yolo_resume",
+    "bench.stages.yolo_train",
+)
 _TEST_CODE = (
     "bench.stages.average_precision",
     "bench.stages.detect",

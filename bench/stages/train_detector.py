@@ -26,7 +26,8 @@ WEIGHTS, CARD = "detector.safetensors", "detector.json"
 class TrainTask:
     """train, val: ids of images. device: "cpu", "cuda" or "cuda:N". threads: CPU threads.
 
-    val: for the curve, where the recipe validates; nothing is chosen by it.
+    val: for the curve, where the recipe validates; nothing is chosen by it. checkpoint_seconds: the
+    fewest between two checkpoints, which are written after epochs.
     """
 
     labelled: Labelled
@@ -36,23 +37,25 @@ class TrainTask:
     seed: int
     device: str = "cpu"
     threads: int = 1
+    checkpoint_seconds: float = 20.0
 
 
 def run(task: TrainTask, folder: Path, progress: Progress) -> dict[str, Any]:
     """Write detector.safetensors, detector.json and curve.csv into `folder`.
 
     progress: called with (epochs done, epochs in all). Returns facts for people. Called again after
-    an interruption, it starts from the first epoch, because ultralytics' resume is not the same
-    training (half-precision moments, no random state).
+    an interruption, it continues from the last checkpoint; on the CPU the weights are those of an
+    undisturbed training, bit for bit.
     """
     if not task.train:
         raise UserError("detect: the split needs at least one train image.")
     init = init_file(task.recipe)
     boxes = task.labelled.read((*task.train, *task.val))
     parent = folder / "work"
-    # Whatever lies here is of an interrupted attempt.
-    shutil.rmtree(parent, ignore_errors=True)
-    parent.mkdir(parents=True)
+    parent.mkdir(exist_ok=True)
+    # Of an interrupted attempt; the checkpoints beside them are what it leaves us.
+    for left in parent.glob("training-*"):
+        shutil.rmtree(left, ignore_errors=True)
     batch = task.recipe.batch
     try:
         work = _train(task, boxes, init, parent, batch, progress)
@@ -104,6 +107,8 @@ def _train(
         "init": str(init.resolve()) if init else None,
         "seed": task.seed,
         "device": task.device,
+        "checkpoint": str(parent.resolve() / f"checkpoint-batch{batch}.pt"),
+        "checkpoint_seconds": task.checkpoint_seconds,
     }
     run_worker("yolo_train", config, work, task.threads, progress)
     return work

@@ -25,7 +25,8 @@ OF_ULTRALYTICS = (
 def main(config_file: str) -> None:
     """Train, and write curve.csv, detector.safetensors and facts.json beside the config.
 
-    Optional key of the config: "hours", which overrides the recipe's epochs.
+    Optional keys of the config: "hours", which overrides the recipe's epochs; "checkpoint", a file
+    to continue from and to write to, with "checkpoint_seconds", the fewest between two of them.
     """
     out = Path(config_file).parent
     start = time.perf_counter()
@@ -45,7 +46,7 @@ def main(config_file: str) -> None:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "initialised_tensors": loaded,
         "seconds_import": round(imported - start, 2),
-        "seconds_train": round(time.perf_counter() - imported, 2),
+        "seconds_train": round(trainer.seconds_before + time.perf_counter() - imported, 2),
         "batch": config["recipe"]["batch"],
         "peak_rss_mib": peak_rss_mib(),
     }
@@ -59,13 +60,14 @@ def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
     from ultralytics.models.yolo.detect import DetectionTrainer
     from ultralytics.nn.tasks import DetectionModel
 
+    from bench.stages.yolo_resume import Resumed
+
     recipe = config["recipe"]
     names = dict(enumerate(config["classes"]))
     validates = recipe["validate"] and config["val"] is not None
-    rows: list[dict[str, Any]] = []
 
     # The name must not contain "Trainer": ultralytics attaches its reporting integrations by name.
-    class Training(DetectionTrainer):  # type: ignore[misc]  # untyped base
+    class Training(Resumed, DetectionTrainer):  # type: ignore[misc]  # untyped base
         def get_dataset(self) -> dict[str, Any]:
             # Not from a YAML file: ultralytics' check of one downloads a font, even when offline.
             val = config["val"] if validates else config["train"]
@@ -105,11 +107,13 @@ def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
                     f"{bad[0][6:]} of the training became {known[bad[0]]} in epoch "
                     f"{self.epoch + 1}: lower detect.lr0, or check the labels",
                 )
-            rows.append({"epoch": self.epoch + 1, **known})
+            self.rows.append({"epoch": self.epoch + 1, **known})
             with (out / "curve.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(rows[-1]), restval="", extrasaction="ignore")
+                header = list(self.rows[-1])
+                writer = csv.DictWriter(file, header, restval="", extrasaction="ignore")
                 writer.writeheader()
-                writer.writerows(rows)
+                writer.writerows(self.rows)
+            self.keep()
             advance(self.epoch + 1, self.epochs)
 
     trainer = Training(
@@ -130,6 +134,10 @@ def _train(config: Mapping[str, Any], out: Path) -> tuple[Any, str]:
             "save_dir": str(out / "training"),
         }
     )
+    if (file := config.get("checkpoint")) is not None:
+        trainer.checkpoint = Path(file)
+        trainer.every = config.get("checkpoint_seconds", trainer.every)
+    trainer.listen(config["seed"])
     # ultralytics sets its own number of threads whenever it selects the CPU.
     torch.set_num_threads(config["threads"])
     model = DetectionModel(f"{recipe['model']}.yaml", nc=len(names), verbose=False)
