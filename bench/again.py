@@ -17,7 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.config import RunConfig, from_record
+from bench.config import RunConfig
+from bench.config_file import from_record
 from bench.data.contents import BROKEN_SEAL, SEAL, seal_holds
 from bench.errors import UserError, counted
 from bench.jobs.store import RECORD, read_record

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch  # noqa: F401  (its memory is no matter of the stages)
 
 from bench.allocator import keep_freed_memory
-from bench.config import read
+from bench.config_file import read
 from bench.data.synthetic import generate
 from bench.jobs.plan import Job
 from bench.jobs.run import run

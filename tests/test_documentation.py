@@ -13,7 +13,7 @@ import torch
 
 from bench.arguments import parser
 from bench.cli import HANDLERS, main
-from bench.config import read
+from bench.config_file import read
 from bench.methods.protocol import fuse
 
 ROOT = Path(__file__).resolve().parents[1]

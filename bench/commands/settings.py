@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import config
 from bench.arguments import CONFIG
-from bench.config import toml_value
+from bench.config import RunConfig
+from bench.config_file import from_record, read, toml_value
 from bench.data.contents import read_object
 from bench.data.pairs import PairSet
 from bench.errors import UserError, named
@@ -79,12 +79,12 @@ def flags(args: argparse.Namespace) -> dict[str, Any]:
     return chosen
 
 
-def configuration(args: argparse.Namespace) -> config.RunConfig:
+def configuration(args: argparse.Namespace) -> RunConfig:
     """bench.toml, or the file given, with the flags over it."""
     path = Path(args.config) if args.config else Path(CONFIG)
     if not args.config and not path.is_file():
-        return config.read(None, flags(args))
-    return config.read(path, flags(args))
+        return read(None, flags(args))
+    return read(path, flags(args))
 
 
 def run_folder(args: argparse.Namespace) -> Path:
@@ -119,7 +119,7 @@ def sources(run: Path, args: argparse.Namespace) -> Callable[[str], PairSet]:
         chosen = {key: value for key, value in flags(args).items() if key.startswith("data.")}
         # A damaged or older run.json says nothing; the configuration does.
         with contextlib.suppress(UserError, KeyError, TypeError):
-            places.insert(0, config.from_record(read_object(run / RUN), run / RUN, chosen))
+            places.insert(0, from_record(read_object(run / RUN), run / RUN, chosen))
 
     def load(name: str) -> PairSet:
         problems = []

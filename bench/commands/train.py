@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.settings import configuration
-from bench.config import RunConfig, toml_value
+from bench.config import RunConfig
+from bench.config_file import toml_value
 from bench.errors import UserError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from bench.again import circumstances, compare_runs, configuration, read_manifest
 from bench.cli import main
-from bench.config import as_record, from_record, read
+from bench.config import as_record
+from bench.config_file import from_record, read
 from bench.data.contents import sealed, write_json
 from bench.stages import values
 from tests.report.results_tree import METHODS, write_run

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import RunConfig, read
+from bench.config import RunConfig
+from bench.config_file import read
 from bench.errors import UserError
 from bench.jobs.plan import Plan, make_plan
 from bench.jobs.store import Store

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.config import read
+from bench.config_file import read
 from bench.errors import UserError
 from bench.jobs.job import Job
 from bench.jobs.plan import make_plan

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.config import RunConfig, read
+from bench.config import RunConfig
+from bench.config_file import read
 from bench.errors import UserError
 from bench.jobs import reasons
 from bench.jobs.run import dry_run, prepare, run

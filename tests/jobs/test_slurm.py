@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.config import RunConfig, SlurmConfig, read
+from bench.config import RunConfig, SlurmConfig
+from bench.config_file import read
 from bench.jobs.execute import execute
 from bench.jobs.executors import slurm
 from bench.jobs.executors.local import WorkerDiedError
