@@ -114,6 +114,7 @@ def _introduction(measured: Measured, beside: pd.DataFrame) -> Section:
 
 def _table(measured: Measured, beside: pd.DataFrame, number: int) -> Section:
     part = beside[beside["table"] == number]
+    title = f"Table {number}: {measured.chosen[number][1].title}"
     metrics = tuple(dict.fromkeys(part["metric"]))
     names = printed_names(published())
     rows = []
@@ -122,9 +123,10 @@ def _table(measured: Measured, beside: pd.DataFrame, number: int) -> Section:
         if own["measured"].notna().any():
             rows.append((names[method], *(_cell(own.loc[metric]) for metric in metrics)))
     absent = part[part["measured"].isna()]
-    text = [
-        f"The paper: {PAIRS[number]} pairs. Each cell: measured, published, relative difference."
-    ]
+    first = f"The paper: {PAIRS[number]} pairs."
+    if not rows:
+        return Section(title, (f"{first} None of its methods was measured in this run.",))
+    text = [f"{first} Each cell: measured, published, relative difference."]
     # Where the two can't be expected to agree: split, recipe, what was done to the images.
     telling = ("Split", "Detector", "◊", "§")
     text += [note for note in measured.chosen[number][1].footers if note.startswith(telling)]
@@ -139,7 +141,6 @@ def _table(measured: Measured, beside: pd.DataFrame, number: int) -> Section:
     ]
     if missing:
         text.append(f"No measured number: {', '.join(missing)}.")
-    title = f"Table {number}: {measured.chosen[number][1].title}"
     heads = ("", *(metric.removeprefix("AP50_") for metric in metrics))
     return Section(title, tuple(text), heads, tuple(rows))
 

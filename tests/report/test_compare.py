@@ -229,3 +229,12 @@ def test_a_table_with_too_few_methods_has_no_ranks_but_a_sentence(
     )
     enough = ranks(rank_agreement(side_by_side(partial_run)))
     assert len(enough.rows) == 6 and all(row[3] != "–" for row in enough.rows)
+
+
+def test_a_run_without_the_papers_methods_has_no_grid_but_a_sentence(tmp_path: Path) -> None:
+    for name in ("visible", "average"):
+        write_job(tmp_path, f"msrs/{name}/fuse", facts=fuse_facts(name, printed_name=name))
+        write_job(tmp_path, f"msrs/{name}/score", facts=DATA, values=scores(2))
+    (table,) = (s for s in comparison(read([tmp_path])).sections if s.title.startswith("Table 1"))
+    assert table.text[0].endswith("None of its methods was measured in this run.")
+    assert table.heads == table.rows == ()
