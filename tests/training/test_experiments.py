@@ -198,13 +198,9 @@ def test_weights_trained_on_ones_own_folder_run(
     monkeypatch.chdir(tmp_path)
     folder = plain_folder(tmp_path / "mine", 12)
     command = "train dsifuse --iterations 2 --crop 32 --batch 2 --device cpu --half"
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(3)
-        assert main([*command.split(), "--threads", "1", "--train-data", f"{folder}/"]) == 0
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(3)
+    assert main([*command.split(), "--threads", "1", "--train-data", f"{folder}/"]) == 0
+    assert torch.get_num_threads() == 1
     assert "dsifuse.safetensors" in capsys.readouterr().out
     made = tmp_path / "results" / "train-dsifuse"
     assert json.loads((made / "dsifuse.json").read_text())["validation"]["pairs"] == 1

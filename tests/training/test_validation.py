@@ -197,9 +197,11 @@ def test_curves_are_drawn_with_and_without_validation(tmp_path: Path, group: Tra
 KILLED = """
 import sys
 from pathlib import Path
+import torch
 from bench.training import TrainingGroup, train
 from bench.data.pairs import Pair
 from tests.training.toy import method
+torch.set_num_threads(int(sys.argv[4]))
 folder = Path(sys.argv[1])
 pairs = tuple(Pair(f"p{i}", folder / f"v{i}.png", folder / f"r{i}.png") for i in range(10))
 train(method(), [TrainingGroup("toy", pairs)], out=Path(sys.argv[2]), iterations=int(sys.argv[3]),
@@ -211,7 +213,9 @@ def test_kill_9_loses_nothing(tmp_path: Path) -> None:
     """A process that is killed in the middle of its work, and then finished by this one."""
     pairs = write_pairs(tmp_path / "toy", 10, (40, 50))
     group = TrainingGroup("toy", pairs)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "toy"), str(tmp_path / "killed"), "400"]
+    # The sums of convolutions depend on the number of threads.
+    words = (tmp_path / "toy", tmp_path / "killed", 400, torch.get_num_threads())
+    command = [sys.executable, "-c", KILLED, *map(str, words)]
     process = subprocess.Popen(command, cwd=ROOT)
     checkpoint = tmp_path / "killed" / "checkpoint.pt"
     log = tmp_path / "killed" / "log.csv"
