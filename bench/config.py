@@ -29,6 +29,7 @@ class FuseConfig:
 
     tile: side of the tiles of images that don't fit into memory, 0: whole images; overlap: of
     neighbouring tiles. bfloat16, compile: faster, with the deviation told in the job's record.
+    batch: pairs of equal size in one pass, 0: one on a CPU, on a GPU as many as fit.
     """
 
     output: str = "clip"
@@ -37,6 +38,7 @@ class FuseConfig:
     overlap: int = 64
     bfloat16: bool = False
     compile: bool = False
+    batch: int = 0
 
 
 @dataclass(frozen=True)

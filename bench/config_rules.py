@@ -93,6 +93,8 @@ def validate(config: RunConfig) -> RunConfig:
             )
     if config.fuse.tile < 0 or config.fuse.overlap < 0:
         raise UserError("fuse.tile and fuse.overlap must be 0 or larger.")
+    if config.fuse.batch < 0:
+        raise UserError(f"fuse.batch is {config.fuse.batch}: use 0 for automatic, or 1 or more.")
     if config.limit < 0:
         raise UserError(f"limit is {config.limit}: use 0 for all pairs or a positive number.")
     if not 0 <= config.threads <= MOST_THREADS:

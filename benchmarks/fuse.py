@@ -19,6 +19,7 @@ time does not depend on them.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import tempfile
@@ -26,6 +27,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+# As `bench` does before it imports torch: threads that spin would take the cores from the files.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
@@ -39,7 +43,7 @@ from bench.data.synthetic import generate
 from bench.methods import registry, weights
 from bench.methods.contract import Method
 from bench.methods.protocol import fuse, luma, network_input, pad_to_multiple
-from bench.stages.fuse import AHEAD, FuseTask, run
+from bench.stages.fuse import FuseTask, run, workers
 
 
 def find_pairs(data: Path | None, count: int, folder: Path) -> tuple[Pair, ...]:
@@ -78,16 +82,17 @@ def network_alone(method: Method, pairs: tuple[Pair, ...], device: torch.device)
 
 
 def files_alone(pairs: tuple[Pair, ...], folder: Path, fused: Path) -> float:
-    """Seconds to read all pairs and to write all fused images, two threads each as in the stage."""
+    """Seconds to read all pairs and to write all fused images, with the stage's threads."""
+    ahead = 4
     results = [np.asarray(Image.open(fused / f"{pair.id}.png")) for pair in pairs]
     begun = time.perf_counter()
-    with ThreadPoolExecutor(2) as reader, ThreadPoolExecutor(2) as writer:
+    with ThreadPoolExecutor(workers()) as reader, ThreadPoolExecutor(workers()) as writer:
         writing = []
-        reading = [reader.submit(read_pair, pair) for pair in pairs[:AHEAD]]
+        reading = [reader.submit(read_pair, pair) for pair in pairs[:ahead]]
         for index, pair in enumerate(pairs):
             reading.pop(0).result()
-            if index + AHEAD < len(pairs):
-                reading.append(reader.submit(read_pair, pairs[index + AHEAD]))
+            if index + ahead < len(pairs):
+                reading.append(reader.submit(read_pair, pairs[index + ahead]))
             writing.append(writer.submit(write_png, folder / f"{pair.id}.png", results[index]))
         for pending in writing:
             pending.result()

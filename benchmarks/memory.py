@@ -18,6 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+# As `bench` does before it imports torch: threads that spin would take the cores from the files.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch  # noqa: F401  (its memory is no matter of the stages)
 
 from bench.allocator import keep_freed_memory

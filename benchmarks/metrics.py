@@ -14,11 +14,15 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import io
+import os
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+# As `bench` does before it imports torch: threads that spin would take the cores from the files.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch

@@ -103,9 +103,9 @@ def _other_ways(config: RunConfig) -> dict[str, Any]:
     """What changes pixels where it is asked for; absent otherwise."""
     fuse = config.fuse
     tiles = {"tile": fuse.tile, "overlap": fuse.overlap} if fuse.tile else {}
-    faster = {"bfloat16": fuse.bfloat16, "compile": fuse.compile}
+    faster = {"bfloat16": fuse.bfloat16, "compile": fuse.compile, "batch": fuse.batch}
     code = ("bench.methods.tiling", "bench.methods.speed")
-    chosen = {**tiles, **{key: True for key, wanted in faster.items() if wanted}}
+    chosen = {**tiles, **{key: wanted for key, wanted in faster.items() if wanted}}
     return {**chosen, "code": code_hashes(code)} if chosen else {}
 
 
@@ -150,6 +150,7 @@ def _fused_by_network(
             overlap=config.fuse.overlap,
             bfloat16=config.fuse.bfloat16,
             compiled=config.fuse.compile,
+            batch=config.fuse.batch,
         )
         return fuse.run(task, folder, progress)
 

@@ -6,7 +6,7 @@ What is stored here is what is scored and what detectors see (rules of comparabi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,14 @@ from bench.data.images import UInt8, read_pair, write_png
 from bench.data.pairs import Pair
 from bench.errors import UserError
 from bench.methods import registry, weights
-from bench.methods.contract import Protocol
+from bench.methods.contract import Method
 from bench.methods.protocol import Output, fuse
 from bench.methods.speed import deviation, faster
 from bench.methods.tiling import fuse_tiled
+from bench.stages.passes import PassSize, grouped
 
 Progress = Callable[[int, int], None]
-AHEAD = 4
+MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class FuseTask:
 
     tile, overlap: for images that don't fit into memory, 0 fuses them whole; see `fuse_tiled`.
     bfloat16, compiled: see `faster`; the facts then tell the deviation on the first pair.
+    batch: pairs in a pass, see `PassSize`.
     """
 
     pairs: tuple[Pair, ...]
@@ -46,6 +48,19 @@ class FuseTask:
     overlap: int = 64
     bfloat16: bool = False
     compiled: bool = False
+    batch: int = 0
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    pair: Pair
+    visible: UInt8
+    infrared: UInt8
+
+    @property
+    def size(self) -> tuple[int, int]:
+        height, width = self.infrared.shape
+        return height, width
 
 
 def _refusals(failed: dict[str, str], total: int) -> UserError:
@@ -54,15 +69,77 @@ def _refusals(failed: dict[str, str], total: int) -> UserError:
     return UserError(f"{first}{more}")
 
 
-def _fused(
-    task: FuseTask, network: nn.Module, protocol: Protocol, visible: Tensor, infrared: Tensor
-) -> Tensor:
-    if not task.tile:
-        return fuse(network, protocol, visible, infrared, output=task.output)
-    return fuse_tiled(
-        network, protocol, visible, infrared,
-        tile=task.tile, overlap=task.overlap, output=task.output,
-    )  # fmt: skip
+def _too_large(one: _Decoded, device: torch.device) -> str:
+    height, width = one.size
+    return (
+        f"{one.pair.id} ({width}×{height}) needs more memory than {device} has: fuse it in tiles "
+        "with fuse.tile = 512, or on the CPU with --device cpu."
+    )
+
+
+def workers() -> int:
+    """Threads that decode, and as many that encode: two on two cores, more beside a GPU."""
+    return max(2, min(MOST_WORKERS, torch.get_num_threads() // 2))
+
+
+def _decoded(
+    pairs: list[Pair], reader: ThreadPoolExecutor, ahead: int, failed: dict[str, str]
+) -> Iterator[_Decoded]:
+    """The pairs in their order, decoded while others are fused; the unreadable go to `failed`."""
+    reading: deque[tuple[Pair, Future[tuple[UInt8, UInt8]]]] = deque()
+    waiting = iter(pairs)
+    for _ in pairs:
+        while len(reading) < ahead and (pair := next(waiting, None)) is not None:
+            reading.append((pair, reader.submit(read_pair, pair)))
+        pair, future = reading.popleft()
+        try:
+            yield _Decoded(pair, *future.result())
+        except UserError as error:
+            failed[pair.id] = str(error)
+
+
+def _on_device(images: list[Tensor], device: torch.device) -> Tensor:
+    # Planes instead of RGB triples: luma and recolouring take a third of the time. Bytes cross the
+    # bus, not floats; pinned memory lets the copy run beside the last pass.
+    stacked = torch.cat(images).contiguous()
+    if device.type != "cuda":
+        return stacked.to(device)
+    return stacked.pin_memory().to(device, non_blocking=True)
+
+
+def _tensors(group: list[_Decoded], device: torch.device) -> tuple[Tensor, Tensor]:
+    """uint8 N×3×H×W and N×1×H×W."""
+    visible = [torch.from_numpy(one.visible).permute(2, 0, 1)[None] for one in group]
+    infrared = [torch.from_numpy(one.infrared)[None, None] for one in group]
+    return _on_device(visible, device), _on_device(infrared, device)
+
+
+class _Networks:
+    """The network as wished, and the exact one beside it for the deviation where they differ."""
+
+    def __init__(self, task: FuseTask, method: Method, device: torch.device) -> None:
+        network = weights.build(method, task.weights, seed=task.seed)
+        # Measured on CPUs: a third less time for the convolutions of every method here.
+        self.exact: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.wished = self.exact
+        if task.bfloat16 or task.compiled:
+            self.wished = faster(self.exact, bfloat16=task.bfloat16, compiled=task.compiled)
+        self.deviation = ""
+        self._task, self._protocol = task, method.protocol
+
+    def fuse(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        """uint8 N×3×H×W or N×1×H×W, on the device of the images."""
+        task = self._task
+        if self.wished is not self.exact and not self.deviation:
+            crops = visible[:1, :, :512, :512], infrared[:1, :, :512, :512]
+            moved = deviation(self.exact, self.wished, self._protocol, [crops])
+            self.deviation = moved.sentence()
+        if not task.tile:
+            return fuse(self.wished, self._protocol, visible, infrared, output=task.output)
+        return fuse_tiled(
+            self.wished, self._protocol, visible, infrared,
+            tile=task.tile, overlap=task.overlap, output=task.output,
+        )  # fmt: skip
 
 
 def run(task: FuseTask, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -71,54 +148,40 @@ def run(task: FuseTask, folder: Path, progress: Progress) -> dict[str, Any]:
     A pair that can't be read does not stop the others; in the end its UserError names it.
     """
     method = registry.method(task.method)
-    done = {path.stem for path in folder.glob("*.png")}
-    todo = [pair for pair in task.pairs if pair.id not in done]
-    progress(len(task.pairs) - len(todo), len(task.pairs))
+    there = {path.stem for path in folder.glob("*.png")}
+    todo = [pair for pair in task.pairs if pair.id not in there]
+    done = len(task.pairs) - len(todo)
+    progress(done, len(task.pairs))
     device = torch.device(task.device)
-    network = None
-    moved = ""
-    if todo:
-        network = weights.build(method, task.weights, seed=task.seed)
-        # Measured on CPUs: a third less time for the convolutions of every method here.
-        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    exact = network
-    if network is not None and (task.bfloat16 or task.compiled):
-        network = faster(network, bfloat16=task.bfloat16, compiled=task.compiled)
+    passes = PassSize(1 if task.tile else task.batch, device)
+    ahead = 2 + 2 * passes.limit
+    networks = _Networks(task, method, device) if todo else None
     failed: dict[str, str] = {}
-    with ThreadPoolExecutor(2) as reader, ThreadPoolExecutor(2) as writer:
-        reading: deque[tuple[Pair, Future[tuple[UInt8, UInt8]]]] = deque()
+    count = workers()
+    with ThreadPoolExecutor(count) as reader, ThreadPoolExecutor(count) as writer:
         writing: deque[Future[None]] = deque()
-        waiting = iter(todo)
-        for index in range(len(todo)):
-            while len(reading) < AHEAD and (pair := next(waiting, None)) is not None:
-                reading.append((pair, reader.submit(read_pair, pair)))
-            pair, future = reading.popleft()
+        for group in grouped(_decoded(todo, reader, ahead, failed), passes):
+            assert networks is not None
             try:
-                visible, infrared = future.result()
-            except UserError as error:
-                failed[pair.id] = str(error)
+                fused = passes.run(networks.fuse, *_tensors(group, device)).cpu()
+            except torch.OutOfMemoryError:
+                failed |= {one.pair.id: _too_large(one, device) for one in group}
                 continue
-            assert network is not None and exact is not None
-            images = (
-                torch.from_numpy(visible).permute(2, 0, 1)[None].to(device),
-                torch.from_numpy(infrared)[None, None].to(device),
-            )
-            if network is not exact and not moved:
-                crops = images[0][..., :512, :512], images[1][..., :512, :512]
-                moved = deviation(exact, network, method.protocol, [crops]).sentence()
-            fused = _fused(task, network, method.protocol, *images)
-            image = fused[0].permute(1, 2, 0).cpu().numpy()
-            samples = image[:, :, 0] if image.shape[2] == 1 else image
-            writing.append(writer.submit(write_png, folder / f"{pair.id}.png", samples))
-            while len(writing) > AHEAD:
+            for one, image in zip(group, fused.permute(0, 2, 3, 1).numpy(), strict=True):
+                samples = image[:, :, 0] if image.shape[2] == 1 else image
+                writing.append(writer.submit(write_png, folder / f"{one.pair.id}.png", samples))
+            while len(writing) > ahead:
                 writing.popleft().result()
-            progress(len(task.pairs) - len(todo) + index + 1, len(task.pairs))
+            done += len(group)
+            progress(done, len(task.pairs))
         for pending in writing:
             pending.result()
     if failed:
         raise _refusals(failed, len(task.pairs))
     card = method.card
     changed = {"tile": task.tile, "overlap": task.overlap} if task.tile else {}
+    changed |= {"batch": task.batch} if task.batch else {}
+    moved = networks.deviation if networks else ""
     return {
         "title": card.title,
         "printed_name": card.title,
