@@ -9,9 +9,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from pathlib import Path
 
 # From malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+GROWTH = 1.25
+"""Of the resident memory over that after the first of equal works, before it is given back."""
 
 
 def keep_freed_memory() -> bool:
@@ -27,3 +30,41 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
+
+
+def give_back() -> None:
+    """Return every free page of the heap to the system, where the C library is glibc."""
+    if sys.platform.startswith("linux"):
+        try:
+            trim = ctypes.CDLL("libc.so.6").malloc_trim
+        except (OSError, AttributeError):
+            return
+        trim(0)
+
+
+def resident_bytes() -> int:
+    """Of this process; 0 where the system does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Bounded:
+    """Keeps the memory of a series of works of the same kind near that of its first.
+
+    The largest work so far sets the measure; larger ones may need more.
+    """
+
+    def __init__(self) -> None:
+        self._largest = 0
+        self._limit = 0.0
+
+    def after(self, size: int) -> None:
+        """To be called after each work; size in any unit, in which memory is proportional."""
+        resident = resident_bytes()
+        if size > self._largest:
+            self._largest, self._limit = size, GROWTH * resident
+        elif resident > self._limit:
+            give_back()

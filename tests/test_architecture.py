@@ -12,10 +12,11 @@ MAY = {
     "metrics": {"metrics", "errors"},
     "methods": {"methods", "data", "errors"},
     "training": {"training", "methods", "metrics", "data", "errors"},
-    "stages": {"stages", "training", "methods", "metrics", "data", "errors"},
+    "stages": {"stages", "training", "methods", "metrics", "data", "allocator", "errors"},
     "jobs": {"jobs", "stages", "methods", "metrics", "data", "config", "allocator", "errors"},
     "report": {"report", "stages", "metrics", "methods", "data", "errors"},
     "config": {"config", "data", "errors"},
+    "allocator": set(),
     "errors": set(),
 }
 METHODS_MAY = {"bench.methods", "bench.errors"}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.allocator import keep_freed_memory
+from bench.allocator import give_back, keep_freed_memory
 from bench.config import RunConfig
 from bench.errors import UserError
 from bench.jobs import claims
@@ -165,6 +165,9 @@ def _work(job: Job, plan: Plan, store: Store, claim: claims.Claim, progress: Pro
         return _refuse(store, job, "failed", str(error))
     except Exception as error:
         return _refuse(store, job, "failed", disk_problem(error, store.run) or _bug(error))
+    finally:
+        # What one network needed is of no use to the next.
+        give_back()
     return "done", ""
 
 

@@ -5,6 +5,7 @@ What is stored here is what is scored and what detectors see (rules of comparabi
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.allocator import Bounded
 from bench.data.images import UInt8, read_pair, write_png
 from bench.data.pairs import Pair
 from bench.errors import UserError
@@ -156,6 +158,7 @@ def run(task: FuseTask, folder: Path, progress: Progress) -> dict[str, Any]:
     passes = PassSize(1 if task.tile else task.batch, device)
     ahead = 2 + 2 * passes.limit
     networks = _Networks(task, method, device) if todo else None
+    memory = Bounded()
     failed: dict[str, str] = {}
     count = workers()
     with ThreadPoolExecutor(count) as reader, ThreadPoolExecutor(count) as writer:
@@ -172,6 +175,7 @@ def run(task: FuseTask, folder: Path, progress: Progress) -> dict[str, Any]:
                 writing.append(writer.submit(write_png, folder / f"{one.pair.id}.png", samples))
             while len(writing) > ahead:
                 writing.popleft().result()
+            memory.after(len(group) * math.prod(group[0].size))
             done += len(group)
             progress(done, len(task.pairs))
         for pending in writing:
