@@ -58,7 +58,7 @@ def _fuse_job(data: OpenedData, row: Row, part: DataPart) -> Job:
         identity(step.made),
         step.work,
         step.options,
-        data.facts,
+        {**data.facts, **step.facts},
         unready=step.unready,
         made=step.made,
     )

@@ -31,12 +31,14 @@ class Step:
     """What a row does in one job. made: all that can change its result, for the identity.
 
     work(folder, progress) returns facts. unready: (status, reason) where it can't be done at all.
+    facts: known before, for the row of a job that never runs.
     """
 
     made: Mapping[str, Any]
     work: Work
     options: Mapping[str, Any] = field(default_factory=dict)
     unready: tuple[str, str] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def _fused_by_network(
         )
         return fuse.run(task, folder, progress)
 
-    return Step(made, work, options, unready)
+    return Step(made, work, options, unready, {"printed_name": method.card.title})
 
 
 def _profiled(config: RunConfig, method: Method, device: str, threads: int) -> Step:

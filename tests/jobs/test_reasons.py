@@ -17,6 +17,8 @@ from bench.jobs import reasons
 from bench.jobs.run import dry_run, prepare, run
 from bench.jobs.status import STATUSES, states
 from bench.jobs.store import Key, Store
+from bench.report.frame import read_jobs, read_results
+from bench.report.tables import fusion_table
 from bench.status import rows, watch
 from tests.jobs.test_store import Quiet
 
@@ -116,6 +118,13 @@ def test_results_of_another_configuration_do_not_count_as_done(config: RunConfig
         r for r in rows(config.run_folder) if (r["method"], r["job"]) == ("average", "score")
     )
     assert row["status"] == "not run" and "other code, weights or data" in row["reason"]
+
+
+def test_a_row_without_weights_has_its_printed_name_in_the_table(config: RunConfig) -> None:
+    run_folder = config.run_folder
+    table = fusion_table(read_results(run_folder), read_jobs(run_folder), "synthetic")
+    assert table is not None
+    assert [row.label for row in table.rows] == ["Average", "DenseFuse (TensorFlow)"]
 
 
 def test_watching_a_run_that_is_over_ends_at_once(config: RunConfig, tmp_path: Path) -> None:
