@@ -2,6 +2,8 @@
 
 Networks and filters free and take the same large blocks over and over. glibc maps such blocks anew
 each time, and the system then clears every page again, which can cost more than the arithmetic.
+What is kept is given back where it only grows: an aligned block whose hole has a small neighbour
+by now does not fit there again, and takes another place.
 """
 
 from __future__ import annotations
@@ -9,12 +11,27 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # From malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+_MOST_MAPPINGS, _LARGE = 65536, 128 * 1024
 GROWTH = 1.25
 """Of the resident memory over that after the first of equal works, before it is given back."""
+
+_kept = False
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        library = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return None
+    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
 
 
 def keep_freed_memory() -> bool:
@@ -23,23 +40,36 @@ def keep_freed_memory() -> bool:
     Call it before the first large block. False, and nothing is changed, where the C library is
     not glibc or the user has set allocator options.
     """
-    if not sys.platform.startswith("linux") or any(key.startswith("MALLOC_") for key in os.environ):
+    global _kept
+    library = _glibc()
+    if library is None or any(key.startswith("MALLOC_") for key in os.environ):
         return False
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return False
-    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
+    _kept = bool(library.mallopt(_M_MMAP_MAX, 0)) and bool(library.mallopt(_M_TRIM_THRESHOLD, -1))
+    return _kept
 
 
 def give_back() -> None:
     """Return every free page of the heap to the system, where the C library is glibc."""
-    if sys.platform.startswith("linux"):
-        try:
-            trim = ctypes.CDLL("libc.so.6").malloc_trim
-        except (OSError, AttributeError):
-            return
-        trim(0)
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """In a thread that starts meanwhile, large blocks come and go: resident memory is then what is
+    in use. Elsewhere the holes of the heap are filled first.
+    """
+    give_back()
+    library = _glibc() if _kept else None
+    if library is not None:
+        library.mallopt(_M_MMAP_MAX, _MOST_MAPPINGS)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+    try:
+        yield
+    finally:
+        if library is not None:
+            library.mallopt(_M_MMAP_MAX, 0)
 
 
 def resident_bytes() -> int:

@@ -105,8 +105,14 @@ def _groups(config: RunConfig, words: tuple[str, ...]) -> list[TrainingGroup]:
     from bench.training.parts import folder_groups, is_folder, training_group
 
     names = [word for word in words if not is_folder(word)]
+    try:
+        sets = [training_group(load_data(config, name)) for name in expand(names)]
+    except UserError as error:
+        folders = [f"./{name}" for name in names if Path(name).is_dir()]
+        hint = f" A folder is written with a slash: {', '.join(folders)}." if folders else ""
+        raise UserError(f"{error}{hint}") from None
     return [
-        *(training_group(load_data(config, name)) for name in expand(names)),
+        *sets,
         *folder_groups([word for word in words if is_folder(word)]),
     ]
 

@@ -161,7 +161,9 @@ def write_png(path: Path, samples: UInt8) -> None:
         if np.array_equal(grey, samples[:, :, 1]) and np.array_equal(grey, samples[:, :, 2]):
             samples = grey
         else:
-            samples = samples[:, :, ::-1]
+            # A copy of whole planes where the image comes in planes, as from the fuse stage.
+            planes = [samples[:, :, channel] for channel in (2, 1, 0)]
+            samples = np.asarray(cv2.merge(planes), dtype=np.uint8)
     # OpenCV's own choice (one filter, runs) takes half the time of level 1 for about the same
     # size, and is read faster (docs/performance.md).
     done, data = cv2.imencode(".png", np.ascontiguousarray(samples))

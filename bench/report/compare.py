@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +41,18 @@ class Run:
 class Measured:
     """runs: as given. chosen: number of the paper's table -> the first run that has it, its table.
 
-    A run that was scored by another convention than `standard` gives no table, only readings.
+    repeats: the others that have it with the same rows, for example of another training seed. A
+    run that was scored by another convention than `standard` gives no table, only readings.
     """
 
     runs: tuple[Run, ...]
     chosen: Mapping[int, tuple[Run, Table]]
+    repeats: Mapping[int, tuple[tuple[Run, Table], ...]] = field(default_factory=dict)
+
+    def views(self) -> tuple[Measured, ...]:
+        """This, and for every table with repeats the same with each of them in its place."""
+        others = ((number, one) for number, more in self.repeats.items() for one in more)
+        return (self, *(Measured(self.runs, {**self.chosen, n: one}) for n, one in others))
 
     def row(self, number: int, method: str) -> Row | None:
         """The method's row in our table of this number."""
@@ -72,19 +79,29 @@ def read(folders: Sequence[Path]) -> Measured:
     for folder in folders:
         frame, jobs = read_results(folder), read_jobs(folder)
         runs.append(Run(folder.name, frame, jobs, all_tables(frame, jobs)))
-    chosen: dict[int, tuple[Run, Table]] = {}
+    having: dict[int, list[tuple[Run, Table]]] = {}
     for run in runs:
         for table in run.tables:
             standard = table.number == 4 or _conventions(run, dataset_of(table)) == {"standard"}
             if table.number is not None and standard:
-                chosen.setdefault(table.number, (run, table))
-    if not chosen:
+                having.setdefault(table.number, []).append((run, table))
+    if not having:
         names = ", ".join(str(folder) for folder in folders)
         raise UserError(
             f"{names} has nothing that the paper has: run the score or detect stage on msrs, m3fd "
             "or tno under the convention standard first."
         )
-    return Measured(tuple(runs), chosen)
+    chosen = {number: found[0] for number, found in having.items()}
+    repeats = {
+        number: tuple(one for one in found[1:] if _rows(found[0][1]) <= _rows(one[1]))
+        for number, found in having.items()
+    }
+    return Measured(tuple(runs), chosen, repeats)
+
+
+def _rows(table: Table) -> set[str]:
+    """The rows with numbers."""
+    return {row.key for row in table.rows if any(cell.value is not None for cell in row.cells)}
 
 
 def _conventions(run: Run, dataset: str) -> set[str]:

@@ -25,7 +25,7 @@ from bench.report.compare import (
 )
 from bench.report.published_tables import PAIRS, PAPER, TITLES, printed_names, published
 from bench.report.render import escape_markdown
-from bench.report.statements import STATEMENTS
+from bench.report.statements import STATEMENTS, judge
 
 OUTCOMES = ("supported", "contradicted", "not decided")
 
@@ -56,7 +56,7 @@ def comparison(measured: Measured) -> Comparison:
         [
             (s.text, s.source, v.outcome, v.evidence)
             for s in STATEMENTS
-            for v in (s.decide(measured),)
+            for v in (judge(s, measured),)
         ],
         columns=["statement", "source", "outcome", "evidence"],
     )
@@ -196,7 +196,8 @@ def _verdicts(verdicts: pd.DataFrame) -> list[Section]:
         (
             f"{len(verdicts)} statements: {counts}. Decided by a paired signed-rank test over "
             "images (detection: over seeds) with Holm's correction over the rivals, 5 %; brackets "
-            "are 95 % bootstrap intervals. Supported needs every rival of the paper measured.",
+            "are 95 % bootstrap intervals. Supported needs every rival of the paper measured, and "
+            "several runs of one table (other seeds of a training) must agree.",
             "Where it says (our weights), the outcome holds for weights that this suite trained, "
             "and decides nothing about the published network.",
         ),
@@ -233,7 +234,8 @@ def _readings(read: pd.DataFrame) -> Section:
         for metric, reading, part in sorted(parts, key=lambda part: order[part[0]])
     )
     text = (
-        "How far the printed number lies from what the same images give under each reading (* "
+        "How far the printed number lies from what the same images give under each reading, "
+        "relative to ours (the tables above: ours relative to the printed; * "
         "numbers that ship with this suite, made with the authors' weights or images). Rows with "
         "other weights are left out: they are other images. Where no reading fits a row in any "
         "metric, its images differ, and nothing can be said about the convention.",

@@ -15,6 +15,7 @@ from bench.report.table import Row, Table
 
 CONTAMINATED, RANDOM, AUTHORS, READY_MADE, APART = "†", "‡", "§", "¶", "◊"
 SOURCES = ("visible", "infrared")
+FOLDER = "folder"
 _COLOURS = {
     "luma": "in luma (BT.601 Y; chroma of the visible image)",
     "luma8": "in luma rounded to 8 bits first (chroma of the visible image)",
@@ -57,6 +58,12 @@ def trained_on_same(facts: Mapping[str, Any], dataset: str) -> tuple[str, ...]:
     """The parts of the same data set that the row's weights were trained on."""
     parts = (facts.get("weights") or {}).get("trained_on") or ()
     return tuple(part for part in parts if family(part) == family(dataset))
+
+
+def _trained_on_folder(facts: Mapping[str, Any]) -> bool:
+    return any(
+        family(part) == FOLDER for part in (facts.get("weights") or {}).get("trained_on", ())
+    )
 
 
 def _is_ready_made(facts: Mapping[str, Any]) -> bool:
@@ -127,6 +134,12 @@ def _of_marks(dataset: str, facts: Mapping[str, Mapping[str, Any]]) -> list[str]
     if seen:
         parts = _join(f"{part}: {_join(labels)}" for part, labels in seen.items())
         lines.append(f"{CONTAMINATED} Weights trained on a part of the same data set ({parts}).")
+    unknown = [label for label, f in facts.items() if _trained_on_folder(f)]
+    if unknown and family(dataset) != FOLDER:
+        lines.append(
+            f"Weights trained on somebody's folder of pairs: {_join(unknown)}; whether it holds "
+            "images of this set, nothing here can know."
+        )
     if any(f.get("random_weights") for f in facts.values()):
         lines.append(f"{RANDOM} Random weights: not a result, not ranked.")
     if any(f.get("output") == "authors" for f in facts.values()):

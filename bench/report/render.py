@@ -122,7 +122,9 @@ def terminal(table: Table, *, intervals: bool = False) -> Group:
         show_edge=False,
         title_justify="left",
     )
-    rich.add_column("", no_wrap=True)
+    # Where the terminal is narrow, names break into lines and numbers stay whole: rich narrows the
+    # columns that may wrap first.
+    rich.add_column("", min_width=12)
     for index in printed:
         column = table.columns[index]
         head = f"{column.label}{ARROWS[column.direction]}"

@@ -2,7 +2,7 @@
 
 A statement is decided by a paired signed-rank test over images (detection: seeds) with Holm's
 correction over the rivals at 5 %, never by means alone. It is supported only if every rival that
-the paper names was measured.
+the paper names was measured, and in every run that has the table.
 """
 
 from __future__ import annotations
@@ -38,6 +38,19 @@ class Statement:
     text: str
     source: str
     decide: Callable[[Measured], Verdict]
+
+
+def judge(statement: Statement, measured: Measured) -> Verdict:
+    """The verdict that all runs of the statement's table agree on; "not decided" where they don't.
+
+    Repeats that say the same by the same numbers, because the statement is not about their table,
+    count once.
+    """
+    verdicts = list(dict.fromkeys(statement.decide(view) for view in measured.views()))
+    if len({verdict.outcome for verdict in verdicts}) == 1:
+        return Verdict(verdicts[0].outcome, " Again: ".join(v.evidence for v in verdicts))
+    said = (f"{verdict.outcome.capitalize()} by {verdict.evidence}" for verdict in verdicts)
+    return Verdict("not decided", f"The runs disagree. {' '.join(said)}")
 
 
 def best(measured: Measured, number: int, method: str, metric: str, sign: int = 1) -> Verdict:

@@ -7,13 +7,13 @@ convolutions, linear layers and both products of attention, at the padded size. 
 from __future__ import annotations
 
 import copy
-import ctypes
 import gc
 import importlib.util
 import math
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.allocator import nothing_kept
 from bench.methods.contract import Method, Protocol
 from bench.stages import values
 
@@ -259,14 +260,12 @@ def peak_bytes(network: nn.Module, visible: Tensor, infrared: Tensor) -> int:
         before = torch.cuda.memory_allocated(visible.device)
         _timed_on_cuda(network, visible, infrared)
         return int(torch.cuda.max_memory_allocated(visible.device)) - before
-    _return_free_memory()
-    if _reset_high_water():
-        before = _proc_status("VmRSS")
-        _timed_on_cpu(network, visible, infrared)
-        return max(0, _proc_status("VmHWM") - before)
-    before = _highest_resident()
-    _timed_on_cpu(network, visible, infrared)
-    return max(0, _highest_resident() - before)
+    with nothing_kept(), ThreadPoolExecutor(1) as thread:
+        reset = _reset_high_water()
+        before = _proc_status("VmRSS") if reset else _highest_resident()
+        thread.submit(_timed_on_cpu, network, visible, infrared).result()
+        after = _proc_status("VmHWM") if reset else _highest_resident()
+        return max(0, after - before)
 
 
 def memory_meaning(device: torch.device) -> str:
@@ -276,12 +275,6 @@ def memory_meaning(device: torch.device) -> str:
     if _reset_high_water():
         return "growth of the process's resident set during one pass, at its peak"
     return "growth of the process's highest resident set (a lower bound)"
-
-
-def _return_free_memory() -> None:
-    # Pages that glibc keeps after earlier passes would hide growth.
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _reset_high_water() -> bool:

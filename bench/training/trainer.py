@@ -32,6 +32,7 @@ from bench.training.dataset import (
 )
 from bench.training.description import described
 from bench.training.export import export, halved, hardware
+from bench.training.interrupt import deferred
 from bench.training.updates import iterate, make_optimisers, phase_index, rates
 from bench.training.validation import (
     CRITERIA,
@@ -264,15 +265,14 @@ def _finite(scores: Mapping[str, float]) -> dict[str, float | None]:
 def _loop(
     run: Run, state: TrainingState, progress: Progress, best: Best | None
 ) -> tuple[Progress, Best | None]:
-    """Iterate until the plan ends; a checkpoint is written on the way and at the end.
+    """Iterate until the plan ends; a checkpoint is written on the way, at the end and on Ctrl-C.
 
-    Not on Ctrl-C: between two statements of an update there is no state to continue exactly from.
     Returns the progress and the best weights, None without held-out pairs.
     """
     recipe, plan = run.recipe, run.plan
     before, started = progress.seconds, time.monotonic()
     written, window = started, (progress.iteration, started)
-    with closing(crops_from(run.sampler, progress.iteration)) as source:
+    with closing(crops_from(run.sampler, progress.iteration)) as source, deferred() as stopped:
         while (done := plan.share_done(progress)) < 1.0:
             index = phase_index(recipe, done)
             phase = recipe.phases[index]
@@ -298,9 +298,11 @@ def _loop(
             if run.held.pairs and progress.iteration % plan.validate_every == 0:
                 best = _validated(run, state, progress, index, best)
                 window = progress.iteration, time.monotonic()
-            if now - written > plan.checkpoint_seconds:
+            if now - written > plan.checkpoint_seconds or stopped():
                 save(run.checkpoint, state, progress, run.settings, best)
                 written = now
+            if stopped():
+                raise KeyboardInterrupt
     save(run.checkpoint, state, progress, run.settings, best)
     if run.held.pairs:
         log.keep_rows_until(run.out / "validation.csv", progress.iteration - 1)

@@ -18,7 +18,7 @@ from bench.report.audit import consistently_superior, entropy_bound, mean_of_cla
 from bench.report.compare import Measured, paired, rank_agreement, read, readings, side_by_side
 from bench.report.compare_text import comparison, markdown, ranks
 from bench.report.published_tables import TABLES, printed, published
-from bench.report.statements import STATEMENTS, best, cheaper, not_best
+from bench.report.statements import STATEMENTS, best, cheaper, judge, not_best
 from tests.report.results_tree import IMAGES, METRICS, fuse_facts, scores, write_job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,6 +117,29 @@ def test_rows_of_other_images_decide_nothing(tmp_path: Path) -> None:
     assert set(paired(found, 1, PAPER, "EN")) == {"densefuse", "dsifuse"}
     beside = side_by_side(found).set_index(["method", "metric"])
     assert beside.loc[("seafusion", "EN"), "status"] == "not ranked"
+
+
+def test_runs_that_disagree_decide_nothing(tmp_path: Path) -> None:
+    """The same rows twice, with DSIFuse ahead in one run and behind in the other."""
+    ahead = dict.fromkeys(PAPER, 2) | {"dsifuse": 6}
+    runs = [
+        write_paper_run(tmp_path / "ahead", ahead),
+        write_paper_run(tmp_path / "again", ahead),
+        write_paper_run(tmp_path / "behind", dict.fromkeys(PAPER, 2) | {"dsifuse": 1}),
+        write_paper_run(tmp_path / "part", {"dsifuse": 1, "densefuse": 2}),
+    ]
+    statement = next(s for s in STATEMENTS if s.text.startswith("DSIFuse has the best AG on MSRS"))
+
+    def outcome(*numbers: int) -> str:
+        return judge(statement, read([runs[n] for n in numbers])).outcome
+
+    assert [outcome(0), outcome(2)] == ["supported", "contradicted"]
+    assert outcome(0, 1) == "supported"
+    assert outcome(0, 2) == outcome(2, 0) == "not decided"
+    # A run with fewer rows is no repeat.
+    assert outcome(0, 3) == "supported"
+    said = judge(statement, read([runs[0], runs[2]])).evidence
+    assert said.startswith("The runs disagree. Supported by ") and "Contradicted by " in said
 
 
 def test_every_statement_is_decided_or_says_why(measured: Measured) -> None:

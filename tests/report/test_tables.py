@@ -168,6 +168,20 @@ def test_ties_equal_ranks_limits_and_random_weights(tmp_path: Path) -> None:
     assert [row.marks for row in table.rows] == ["", "", "", "‡"]
 
 
+def test_weights_trained_on_a_folder_say_that_nobody_knows_what_was_in_it(tmp_path: Path) -> None:
+    for dataset in ("tno", "folder"):
+        facts = fuse_facts("densefuse")
+        facts["weights"]["trained_on"] = ["roadscene/all", "folder/all"]
+        write_job(tmp_path, f"{dataset}/densefuse/fuse", facts=facts)
+        done = {"convention": "standard"}
+        write_job(tmp_path, f"{dataset}/densefuse/score", facts=done, values=scores(2))
+    frame, jobs = read_results(tmp_path), read_jobs(tmp_path)
+    elsewhere, there = (fusion_table(frame, jobs, name) for name in ("tno", "folder"))
+    sentence = "somebody's folder of pairs: DenseFuse; whether it holds images of this set"
+    assert elsewhere.rows[0].marks == "" and sentence in "\n".join(elsewhere.footers)
+    assert there.rows[0].marks == "†" and sentence not in "\n".join(there.footers)
+
+
 def test_ready_made_rows_are_marked_and_claim_nothing(tmp_path: Path) -> None:
     """Rows of images that were fused elsewhere compete, but their rules are not ours to state."""
     nothing = {"name": "", "track": "none", "sha256": "", "trained_on": []}

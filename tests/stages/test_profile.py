@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from torch.nn import functional
 
 from bench.methods.contract import Card, Method, Protocol
 from bench.stages import profile, values
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class DenseLayout(nn.Module):
@@ -159,3 +164,38 @@ def test_memory_of_a_pass_is_at_least_what_it_must_hold() -> None:
     held = 64 * 512 * 512 * 4
     grown = profile.peak_bytes(Wide(), *profile.inputs(Protocol("luma"), 512, 512))
     assert held <= grown < 2 * held
+
+
+CHURNED = """
+import numpy as np
+from bench.allocator import keep_freed_memory
+from bench.methods import registry
+from bench.methods.contract import Protocol
+from bench.stages import profile
+import sys
+import torch
+torch.set_num_threads(1)
+keep_freed_memory()
+network = registry.method("densefuse").build().eval()
+pair = profile.inputs(Protocol("luma"), 128, 160)
+profile.peak_bytes(network, *pair)
+kept = [np.ones(100_000 + 7_000 * k) for k in range(200 * int(sys.argv[1]))][::2]
+print(profile.peak_bytes(network, *pair))
+"""
+
+
+def test_memory_of_a_pass_does_not_depend_on_what_the_process_did_before() -> None:
+    if profile.memory_meaning(torch.device("cpu")).endswith("(a lower bound)"):
+        pytest.skip("this system can't reset the high-water mark of a process")
+    calm, churned = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", CHURNED, churn],
+                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True, text=True, check=True,
+            ).stdout
+        )
+        for churn in ("0", "1")
+    )  # fmt: skip
+    assert calm > 1 << 20
+    assert abs(churned - calm) < 0.1 * calm

@@ -211,6 +211,8 @@ def test_weights_trained_on_ones_own_folder_run(
     assert len(list((tmp_path / "results" / "mine" / "folder" / "dsifuse" / "fuse").glob("*.png")))
     job = tmp_path / "results" / "mine" / "folder" / "dsifuse" / "fuse" / "job.json"
     assert json.loads(job.read_text())["facts"]["weights"]["trained_on"] == ["folder/all"]
+    assert main([*command.split(), "--train-data", "mine"]) == 2
+    assert "A folder is written with a slash: ./mine." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

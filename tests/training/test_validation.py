@@ -205,24 +205,28 @@ torch.set_num_threads(int(sys.argv[4]))
 folder = Path(sys.argv[1])
 pairs = tuple(Pair(f"p{i}", folder / f"v{i}.png", folder / f"r{i}.png") for i in range(10))
 train(method(), [TrainingGroup("toy", pairs)], out=Path(sys.argv[2]), iterations=int(sys.argv[3]),
-      seed=1, checkpoint_seconds=0.0, log_every=1, validate_every=50)
+      seed=1, checkpoint_seconds=float(sys.argv[5]), log_every=1, validate_every=50)
 """
 
 
-def test_kill_9_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_ended_process_loses_nothing(tmp_path: Path, number: signal.Signals) -> None:
     """A process that is killed in the middle of its work, and then finished by this one."""
     pairs = write_pairs(tmp_path / "toy", 10, (40, 50))
     group = TrainingGroup("toy", pairs)
     # The sums of convolutions depend on the number of threads.
-    words = (tmp_path / "toy", tmp_path / "killed", 400, torch.get_num_threads())
+    # On Ctrl-C a checkpoint is written however young the last one is.
+    every = 0.0 if number == signal.SIGKILL else 3600.0
+    words = (tmp_path / "toy", tmp_path / "killed", 400, torch.get_num_threads(), every)
     command = [sys.executable, "-c", KILLED, *map(str, words)]
     process = subprocess.Popen(command, cwd=ROOT)
     checkpoint = tmp_path / "killed" / "checkpoint.pt"
     log = tmp_path / "killed" / "log.csv"
-    while process.poll() is None and not (checkpoint.exists() and log.read_text().count("\n") > 60):
+    while process.poll() is None and not (log.exists() and log.read_text().count("\n") > 60):
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert checkpoint.exists() == (number == signal.SIGKILL)
+    process.send_signal(number)
+    assert process.wait() == -number
     assert 0 < torch.load(checkpoint)["iteration"] < 400
     settings: Mapping[str, Any] = {"iterations": 400, "seed": 1, "validate_every": 50}
     resumed = train(method(), [group], out=tmp_path / "killed", **settings)

@@ -103,10 +103,17 @@ def _images(run: Path, jobs: Jobs, dataset: str) -> dict[str, dict[str, Path]]:
 
 
 def _ordered_ids(images: Mapping[str, Mapping[str, Path]], pairs: PairSet | None) -> list[str]:
-    """Ids that any method has fused, in the data set's order where that is known."""
-    fused = {id_ for files in images.values() for id_ in files}
+    """Ids that any method has fused, in the data set's order where that is known; those that are
+    scored before those of a detection split alone, which have no numbers to show.
+    """
+    stages: dict[str, set[str]] = {stage: set() for stage in STAGES}
+    for files in images.values():
+        for id_, path in files.items():
+            stages[path.parent.name].add(id_)
+    fused = set().union(*stages.values())
     known = [pair.id for pair in pairs.pairs if pair.id in fused] if pairs else []
-    return [*known, *sorted(fused.difference(known))]
+    ids = [*known, *sorted(fused.difference(known))]
+    return sorted(ids, key=lambda id_: id_ not in stages[STAGES[0]])
 
 
 def _originals(source: str, ids: Sequence[str], pairs: PairSet | None) -> list[Path | None]:

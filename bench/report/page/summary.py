@@ -83,7 +83,7 @@ def summarise(jobs: Jobs, asked: Mapping[str, Any], unfound: Mapping[str, str]) 
             for job in cells
             if job.status not in (*FINISHED, "not applicable")
         ]
-    trainings = (job for job in jobs.found.values() if job.stage.startswith(TRAINING))
+    trainings = [job for job in jobs.found.values() if job.stage.startswith(TRAINING)]
     unfinished += [
         (
             footers.printed_name(jobs, job.dataset, job.method),
@@ -95,11 +95,8 @@ def summarise(jobs: Jobs, asked: Mapping[str, Any], unfound: Mapping[str, str]) 
         for job in trainings
         if not job.finished
     ]
-    counted = Counter(
-        "done" if job.finished else job.status
-        for method in jobs.methods
-        for job in (jobs.get(dataset, method, stage) for dataset, stage in stages)
-    )
+    of_rows = (jobs.get(d, method, stage) for method in jobs.methods for d, stage in stages)
+    counted = Counter("done" if job.finished else job.status for job in (*of_rows, *trainings))
     order = [word for word in LOOKS if word in counted] + sorted(set(counted) - set(LOOKS))
     return Summary(
         counts=tuple((word, counted[word], _look(word)[1]) for word in order),
@@ -143,7 +140,14 @@ def _set_facts(jobs: Jobs, name: str) -> SetFacts:
     fused = [job.facts for s in ("fuse", "fuse-rest") for job in jobs.of_stage(name, s)]
     scored = [job.facts for job in jobs.of_stage(name, "score") if job.finished]
     detected = [job.facts for job in jobs.of_stage(name, "detect") if job.finished]
-    pairs = [int(f["images"]) for f in fused if isinstance(f.get("images"), int)]
+    pairs = [
+        sum(
+            int(images)
+            for stage in ("fuse", "fuse-rest")
+            if isinstance(images := jobs.get(name, method, stage).facts.get("images"), int)
+        )
+        for method in jobs.methods
+    ]
     splits = dict.fromkeys(
         f"{f['split']} (sha256 {str(f.get('split_sha256') or 'unknown')[:12]})"
         for f in detected
@@ -174,6 +178,18 @@ MARK_WORDS = {
 }
 
 
+def _of_detectors(jobs: Jobs) -> list[str]:
+    recipes = [
+        job.facts.get("recipe") or {}
+        for job in jobs.found.values()
+        if job.finished and job.stage.startswith("detect")
+    ]
+    lines = [footers.BUNDLED] if any(r.get("init") == "bundled" for r in recipes) else []
+    if any(len(recipe.get("seeds") or ()) == 1 for recipe in recipes):
+        lines.append("Detectors were trained once: how much another seed moves a row is not seen.")
+    return lines
+
+
 def _warnings(jobs: Jobs, asked: Mapping[str, Any], unfound: Mapping[str, str]) -> list[str]:
     marked: dict[tuple[str, str], list[str]] = {}
     limits = set()
@@ -192,6 +208,7 @@ def _warnings(jobs: Jobs, asked: Mapping[str, Any], unfound: Mapping[str, str]) 
     if limits:
         pairs = counted(max(limits), "pair")
         lines.append(f"Only the first {pairs} of each set were used (limit).")
+    lines += _of_detectors(jobs)
     if (asked.get("provenance") or {}).get("dirty"):
         lines.append("The suite's code had changes that are not in its commit.")
     lines += [f"{title_of(name)}: {reason}" for name, reason in unfound.items()]
