@@ -124,7 +124,7 @@ def terminal(table: Table, *, intervals: bool = False) -> Group:
     )
     # Where the terminal is narrow, names break into lines and numbers stay whole: rich narrows the
     # columns that may wrap first.
-    rich.add_column("", min_width=12)
+    rich.add_column("", overflow="fold", min_width=12)
     for index in printed:
         column = table.columns[index]
         head = f"{column.label}{ARROWS[column.direction]}"
