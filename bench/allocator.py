@@ -14,12 +14,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 # From malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 _MOST_MAPPINGS, _LARGE = 65536, 128 * 1024
 GROWTH = 1.25
 """Of the resident memory over that after the first of equal works, before it is given back."""
+PAUSE = 0.1
+"""Seconds between two looks: small works need no look each."""
 
 _kept = False
 
@@ -90,9 +93,14 @@ class Bounded:
     def __init__(self) -> None:
         self._largest = 0
         self._limit = 0.0
+        self._looked = 0.0
 
     def after(self, size: int) -> None:
         """To be called after each work; size in any unit, in which memory is proportional."""
+        now = monotonic()
+        if size <= self._largest and now - self._looked < PAUSE:
+            return
+        self._looked = now
         resident = resident_bytes()
         if size > self._largest:
             self._largest, self._limit = size, GROWTH * resident

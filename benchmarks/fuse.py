@@ -1,9 +1,10 @@
 """Wall time of the fuse stage beside a plain loop, the networks alone, and the files alone.
 
     python benchmarks/fuse.py [--methods average,seafusion,dsifuse] [--data MSRS/test]
-                              [--pairs 60] [--rounds 3] [--threads N] [--device cpu]
+                              [--size 640x480] [--pairs 60] [--rounds 3] [--threads N]
+                              [--device cpu]
 
---data is a folder with vi/ and ir/ (without it: synthetic pairs of 640x480). All four columns take
+--data is a folder with vi/ and ir/ (without it: synthetic pairs of --size). All four columns take
 the same pairs in the same process, in turn, `--rounds` times; medians are printed, in milliseconds
 a pair:
 
@@ -46,10 +47,12 @@ from bench.methods.protocol import fuse, luma, network_input, pad_to_multiple
 from bench.stages.fuse import FuseTask, run, workers
 
 
-def find_pairs(data: Path | None, count: int, folder: Path) -> tuple[Pair, ...]:
-    """The first `count` pairs of `data`, or as many synthetic ones in `folder`."""
+def find_pairs(
+    data: Path | None, count: int, size: tuple[int, int], folder: Path
+) -> tuple[Pair, ...]:
+    """The first `count` pairs of `data`, or as many synthetic ones of this (width, height)."""
     if data is None:
-        generate(folder, seed=0, pairs=(count, 0, 0), size=(640, 480))
+        generate(folder, seed=0, pairs=(count, 0, 0), size=size)
         data, names = folder / "train", ("visible", "infrared")
     else:
         names = ("vi", "ir")
@@ -207,6 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", default="average,seafusion,dsifuse")
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--size", default="640x480")
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -216,7 +220,8 @@ def main() -> None:
     torch.set_num_threads(wish.threads)
     device = torch.device(wish.device)
     with tempfile.TemporaryDirectory() as temporary:
-        pairs = find_pairs(wish.data, wish.pairs, Path(temporary) / "pairs")
+        width, height = map(int, wish.size.split("x"))
+        pairs = find_pairs(wish.data, wish.pairs, (width, height), Path(temporary) / "pairs")
         print(
             f"{len(pairs)} pairs, {wish.threads} threads, {device}, torch {torch.__version__}, "
             f"median of {wish.rounds}; ms a pair"

@@ -27,7 +27,9 @@ print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 GROWING = """
 import sys
 import numpy as np
+from bench import allocator
 from bench.allocator import Bounded, keep_freed_memory, resident_bytes
+allocator.PAUSE = 0
 keep_freed_memory()
 bound, pins, most = Bounded(), [], 0
 for work in range(40):

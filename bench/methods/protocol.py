@@ -22,8 +22,11 @@ _PAD_MODE = {"reflect": "reflect", "replicate": "replicate", "zero": "constant"}
 
 def luma(visible: Tensor) -> Tensor:
     """BT.601 full-range Y of RGB. visible: N×3×H×W, 0..255 floats; returns N×1×H×W."""
-    weights = visible.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return (visible * weights).sum(dim=1, keepdim=True)
+    red, green, blue = (visible[:, channel : channel + 1] for channel in range(3))
+    y = red * 0.299
+    y += green * 0.587
+    y += blue * 0.114
+    return y
 
 
 def _luma8(visible: Tensor) -> Tensor:
@@ -39,14 +42,20 @@ def network_input(protocol: Protocol, visible: Tensor, infrared: Tensor) -> tupl
     visible: uint8 N×3×H×W RGB; infrared: uint8 N×1×H×W. Returns float32 N×C×H×W (C = 1 for luma,
     3 for rgb) and N×1×H×W in the protocol's range.
     """
-    scale, offset = _BYTE_SPAN[protocol.range]
+    source = _source(protocol, visible, visible.float())
+    return _in_range(protocol, source), _in_range(protocol, infrared.float())
+
+
+def _source(protocol: Protocol, visible: Tensor, levels: Tensor) -> Tensor:
+    """The visible input in 0..255. levels: visible as floats."""
     if protocol.colour == "rgb":
-        source = visible.float()
-    elif protocol.colour == "luma":
-        source = luma(visible.float())
-    else:
-        source = _luma8(visible)
-    return source * scale + offset, infrared.float() * scale + offset
+        return levels
+    return luma(levels) if protocol.colour == "luma" else _luma8(visible)
+
+
+def _in_range(protocol: Protocol, levels: Tensor) -> Tensor:
+    scale, offset = _BYTE_SPAN[protocol.range]
+    return levels * scale + offset
 
 
 def pad_to_multiple(protocol: Protocol, image: Tensor) -> Tensor:
@@ -67,9 +76,9 @@ def _to_bytes(protocol: Protocol, fused: Tensor) -> Tensor:
     return (fused - offset) / scale
 
 
-def _recolour(visible: Tensor, fused_luma: Tensor) -> Tensor:
+def _recolour(visible: Tensor, y: Tensor, fused_luma: Tensor) -> Tensor:
     # With exact BT.601 coefficients, exchanging Y and keeping Cb, Cr shifts R, G, B equally.
-    return visible + (fused_luma - luma(visible))
+    return visible + (fused_luma - y)
 
 
 def _recolour_tang(visible: Tensor, fused_luma: Tensor) -> Tensor:
@@ -88,7 +97,7 @@ def _store_as_authors(authors: AuthorsOutput, visible: Tensor, fused: Tensor) ->
         if authors.chroma == "tang":
             fused = _recolour_tang(visible, fused)
         elif authors.chroma == "exact":
-            fused = _recolour(visible, fused)
+            fused = _recolour(visible, luma(visible), fused)
     if authors.stretch:
         low = fused.amin(dim=(1, 2, 3), keepdim=True)
         high = fused.amax(dim=(1, 2, 3), keepdim=True)
@@ -114,9 +123,11 @@ def fuse(
     output of another shape than its input's, FloatingPointError for one that is not finite.
     """
     height, width = visible.shape[-2:]
-    source, thermal = network_input(protocol, visible, infrared)
+    levels = visible.float()
+    source = _source(protocol, visible, levels)
+    thermal = _in_range(protocol, infrared.float())
     with torch.inference_mode():
-        padded = pad_to_multiple(protocol, source)
+        padded = pad_to_multiple(protocol, _in_range(protocol, source))
         fused = network(padded, pad_to_multiple(protocol, thermal))
     if fused.shape != padded.shape:
         raise ValueError(f"the network made {tuple(fused.shape)} of {tuple(padded.shape)}")
@@ -127,7 +138,9 @@ def fuse(
     if output == "authors":
         if protocol.authors is None:
             raise ValueError("this method's authors published no output habit of their own")
-        return _store_as_authors(protocol.authors, visible.float(), fused)
+        return _store_as_authors(protocol.authors, levels, fused)
     if fused.shape[1] == 1:
-        fused = _recolour(visible.float(), fused)
-    return fused.clamp(0, 255).round().to(torch.uint8)
+        y = source if protocol.colour == "luma" else luma(levels)
+        fused = _recolour(levels, y, fused)
+    # In place: these are passes over all pixels, and the tensor is nobody else's.
+    return fused.clamp_(0, 255).round_().to(torch.uint8)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -101,9 +103,8 @@ def _decoded(
 
 
 def _on_device(images: list[Tensor], device: torch.device) -> Tensor:
-    # Planes instead of RGB triples: luma and recolouring take a third of the time. Bytes cross the
-    # bus, not floats; pinned memory lets the copy run beside the last pass.
-    stacked = torch.cat(images).contiguous()
+    # Bytes cross the bus, not floats; pinned memory lets the copy run beside the last pass.
+    stacked = images[0] if len(images) == 1 else torch.cat(images)
     if device.type != "cuda":
         return stacked.to(device)
     return stacked.pin_memory().to(device, non_blocking=True)
@@ -111,7 +112,8 @@ def _on_device(images: list[Tensor], device: torch.device) -> Tensor:
 
 def _tensors(group: list[_Decoded], device: torch.device) -> tuple[Tensor, Tensor]:
     """uint8 N×3×H×W and N×1×H×W."""
-    visible = [torch.from_numpy(one.visible).permute(2, 0, 1)[None] for one in group]
+    # Planes instead of RGB triples: luma and recolouring take a third of the time.
+    visible = [torch.from_numpy(np.stack(cv2.split(one.visible)))[None] for one in group]
     infrared = [torch.from_numpy(one.infrared)[None, None] for one in group]
     return _on_device(visible, device), _on_device(infrared, device)
 
