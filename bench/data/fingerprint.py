@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,20 @@ from bench.data.header import checked_size
 from bench.data.pairs import Pair, PairSet
 from bench.errors import UserError
 
+MOST_READERS = 8
+
 
 def _cache_file(name: str, folder: Path) -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ivif-bench"
     key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     return root / f"files-{name}-{key}.json"
+
+
+def _state(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.") from None
 
 
 class Inventory:
@@ -42,14 +52,25 @@ class Inventory:
         """The inventory of a data set."""
         return cls(pairs.name, pairs.pairs[0].visible.parent)
 
+    def read_ahead(self, images: Iterable[Path]) -> None:
+        """Read what is new or changed of these images by several threads.
+
+        Raises UserError for the first that is gone or no image.
+        """
+        new = [path for path in images if not self._known(path, _state(path))]
+        with ThreadPoolExecutor(min(MOST_READERS, os.cpu_count() or 1)) as readers:
+            for _ in readers.map(lambda path: self.entry(path, image=True), new):
+                pass
+
+    def _known(self, path: Path, state: os.stat_result) -> list[Any] | None:
+        known = self.files.get(str(path))
+        same = known and known[0] == state.st_mtime_ns and known[1] == state.st_size
+        return known if same else None
+
     def entry(self, path: Path, *, image: bool) -> list[Any]:
         """The record of one file. Raises UserError when it is gone or no image."""
-        try:
-            state = path.stat()
-        except OSError as error:
-            raise UserError(f"{path} can't be read: {error.strerror}.") from None
-        known = self.files.get(str(path))
-        if known and known[0] == state.st_mtime_ns and known[1] == state.st_size:
+        state = _state(path)
+        if known := self._known(path, state):
             return known
         width, height = checked_size(path) if image else (0, 0)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -78,6 +99,8 @@ def fingerprint(pairs: Iterable[Pair], inventory: Inventory) -> str:
     Raises UserError for a file that is no image and for a pair of two sizes.
     """
     digest = hashlib.sha256()
+    pairs = tuple(pairs)
+    inventory.read_ahead(path for pair in pairs for path in (pair.visible, pair.infrared))
     for pair in pairs:
         visible = inventory.entry(pair.visible, image=True)
         infrared = inventory.entry(pair.infrared, image=True)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from bench.errors import UserError
 from bench.report.frame import COST
 from bench.report.source import Source
 from bench.report.style import colour, dash, legend_below, marker, new_figure, plain, save, styled
 
-WIDTH, HEIGHT = 7.16, 3.2
+WIDTH, HEIGHT = 7.16, 4.0
 # Below, an exponent would be read off two neighbouring points.
 LEAST_SIZES = 3
 QUANTITIES = {
@@ -82,17 +84,22 @@ def scaling(source: Source, _dataset: str) -> tuple[Path, ...]:
                     linestyle=dash(place), marker=marker(place), markersize=3,
                 )  # fmt: skip
             axes.set(xscale="log", yscale="log", xlabel="megapixels", title=f"{unit} of a pass")
+            # Decades say little over a factor of ten: the measured sizes are the ticks.
+            sizes = sorted(set(data["pixels"] / 1e6))
+            axes.xaxis.set_major_locator(FixedLocator(sizes))
+            axes.xaxis.set_major_formatter(FixedFormatter([f"{size:.2f}" for size in sizes]))
+            axes.xaxis.set_minor_locator(NullLocator())
             axes.grid()
         handles = [
             Line2D(
                 [], [], color=colour(k), linestyle=dash(k), marker=marker(k), markersize=3,
                 label=plain(
-                    f"{first.loc[method, 'name']}: "
+                    f"{textwrap.shorten(first.loc[method, 'name'], 24, placeholder='…')}: "
                     f"MACs ~ n^{first.loc[method, 'exponent_macs']:.2f}, "
                     f"time ~ n^{first.loc[method, 'exponent_ms_median']:.2f}"
                 ),
             )
             for k, method in enumerate(methods)
         ]  # fmt: skip
-        legend_below(figure, handles, 3)
+        legend_below(figure, handles, 2)
     return save(figure, source.out("scaling"), data)
