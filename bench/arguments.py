@@ -126,8 +126,8 @@ def parser(handlers: Handlers) -> argparse.ArgumentParser:
     compare.add_argument(
         "--run",
         action="append",
-        help="folder of a run; may be repeated: the first with a table is shown, others with the same "
-        "rows must agree with it for a statement to hold",
+        help="folder of a run; may be repeated: the first with a table is shown, others with "
+        "the same rows must agree with it for a statement to hold",
     )
     compare.add_argument("--out", help="folder for compare.md and the numbers as CSV")
     publish = _add(
