@@ -1,6 +1,6 @@
 """How many pairs of equal size go through the network in one pass, from the memory of the device.
 
-A pass that does not fit is made in halves, and the passes after it are no larger.
+A pass that does not fit is made in smaller ones, and the passes after it are no larger.
 """
 
 from __future__ import annotations
